@@ -1,0 +1,1 @@
+"""Video to snippet features: decoding, faces, optical flow, windows, cache."""

@@ -1,0 +1,1 @@
+"""Features to intervals, and everything about learning and judging them."""

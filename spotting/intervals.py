@@ -1,0 +1,60 @@
+"""`Interval`, in clock ticks, and `Spot`, the same event in seconds and source frames."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ..extract.timebase import Timebase
+
+ExpressionType = Literal["macro", "micro"]
+EXPRESSION_TYPES: tuple[ExpressionType, ...] = get_args(ExpressionType)
+
+
+@dataclass(frozen=True, order=True)
+class Interval:
+    """One expression on the clock: ticks, both ends inclusive, onset <= apex <= offset. Sorted by time.
+
+    Raises ValueError for ends out of order, an unknown type or a confidence outside 0..1.
+    """
+
+    onset: int
+    apex: int
+    offset: int
+    type: ExpressionType
+    confidence: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.onset <= self.apex <= self.offset:
+            raise ValueError(f"need 0 <= onset <= apex <= offset, got {self.onset}, {self.apex}, {self.offset}")
+        if self.type not in EXPRESSION_TYPES:
+            raise ValueError(f"type must be one of {EXPRESSION_TYPES}, got {self.type!r}")
+        if not 0.0 <= self.confidence <= 1.0:
+            raise ValueError(f"confidence must lie in 0..1, got {self.confidence}")
+
+    @property
+    def n_ticks(self) -> int:
+        return self.offset - self.onset + 1
+
+    def iou(self, other: "Interval") -> float:
+        """Intersection over union, counting ticks (paper eq. 17)."""
+        shared = min(self.offset, other.offset) - max(self.onset, other.onset) + 1
+        return 0.0 if shared <= 0 else shared / (self.n_ticks + other.n_ticks - shared)
+
+    def on(self, timebase: Timebase) -> "Spot":
+        """The same event in seconds and source frames of a video."""
+        seconds = [timebase.seconds_of_tick(t) for t in (self.onset, self.apex, self.offset)]
+        frames = [timebase.frame_of_seconds(s) for s in seconds]
+        return Spot(*seconds, *frames, self.type, self.confidence)
+
+
+@dataclass(frozen=True, order=True)
+class Spot:
+    """One expression as a user reads it: seconds since the first frame, and the video's own 0-based frames (inclusive)."""
+
+    onset_s: float
+    apex_s: float
+    offset_s: float
+    onset_frame: int
+    apex_frame: int
+    offset_frame: int
+    type: ExpressionType
+    confidence: float

@@ -1,0 +1,1 @@
+"""Simulated recordings: events, faces, cameras and trackers whose truth is known exactly."""
