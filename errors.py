@@ -35,3 +35,9 @@ class WeightsError(FacespotError):
     """A weights file is missing, damaged or of another format version."""
 
     exit_code = 7
+
+
+class AnnotationError(FacespotError):
+    """An annotation file cannot be understood; the message names the file and, where there is one, row and column."""
+
+    exit_code = 8
