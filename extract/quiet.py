@@ -1,4 +1,7 @@
-"""Keeps the chatter of native libraries (MediaPipe, TensorFlow Lite, absl, FFmpeg) off the user's stderr."""
+"""Keeps the chatter of native libraries (MediaPipe, TensorFlow Lite, absl) off the user's stderr.
+
+FFmpeg needs nothing: PyAV discards its log unless told otherwise.
+"""
 
 import contextlib
 import os
@@ -58,10 +61,3 @@ def quiet_native() -> Iterator[None]:
         yield
     finally:
         _restore()
-
-
-def silence_ffmpeg() -> None:
-    """Turn off FFmpeg's own log, whatever level PyAV was left at. Errors still come as Python exceptions."""
-    import av
-
-    av.logging.set_level(None)
