@@ -1,0 +1,206 @@
+"""Pose-normalised face geometry: what the landmarks say about the face once head pose is taken out.
+
+Flow sees what is brief and subtle but is blind to a held state of the face; landmarks see the state but are too noisy below some hundredths
+of the inter-ocular distance (IOD). The channels below are computed from the cached landmarks alone, so they cost next to nothing.
+"""
+
+import numpy as np
+from scipy.ndimage import median_filter
+
+from .regions import (
+    EYE_CORNERS,
+    EYE_LIDS,
+    INNER_LIPS,
+    IRIS_CENTRES,
+    KEPT_INDEX,
+    RIGID_MESH_POINTS,
+    ROI_MESH_POINTS,
+    ROI_MIRROR,
+    ROI_NAMES,
+)
+from .timebase import CLOCK_HZ
+
+BASELINE_SECONDS = 8.0  # window of the running median that stands for the face at rest
+_BASELINE_STRIDE = 5  # the median is slow: every fifth tick is enough
+_SHAPE_SAMPLE = 300  # ticks that estimate a segment's rigid shape
+
+_EXTRA_CHANNELS = (
+    "mouth_opening",
+    "mouth_width",
+    "eye_aperture_image_left",
+    "eye_aperture_image_right",
+    "chin_x",
+    "chin_y",
+    "nose_wings_y",
+    "cheek_y_image_left",
+    "cheek_y_image_right",
+    "lips_depth",
+    "gaze_x",
+    "gaze_y",
+)
+_POSE_CHANNELS = ("yaw", "pitch", "roll", "rotation_speed", "translation_speed", "scale_speed")
+
+# ROI and feature channels are deviations from the running median in IOD, except mouth_opening (absolute);
+# angles are radians from the segment's median, speeds are per second (radians, IOD, fraction).
+GEOMETRY_CHANNELS: tuple[str, ...] = (
+    *(f"{roi}_{axis}" for roi in ROI_NAMES for axis in "xy"),
+    *_EXTRA_CHANNELS,
+    *_POSE_CHANNELS,
+)
+
+
+def _mirror() -> tuple[tuple[int, ...], tuple[float, ...]]:
+    index = {name: i for i, name in enumerate(GEOMETRY_CHANNELS)}
+    source, sign = list(range(len(index))), [1.0] * len(index)
+    for roi, mirrored in enumerate(ROI_MIRROR):
+        for axis in "xy":
+            source[index[f"{ROI_NAMES[roi]}_{axis}"]] = index[f"{ROI_NAMES[mirrored]}_{axis}"]
+        sign[index[f"{ROI_NAMES[roi]}_x"]] = -1.0
+    for stem in ("eye_aperture", "cheek_y"):
+        left, right = index[f"{stem}_image_left"], index[f"{stem}_image_right"]
+        source[left], source[right] = right, left
+    for name in ("chin_x", "gaze_x", "yaw", "roll"):
+        sign[index[name]] = -1.0
+    return tuple(source), tuple(sign)
+
+
+# A mirrored face has channels[:, GEOMETRY_MIRROR[0]] * GEOMETRY_MIRROR[1].
+GEOMETRY_MIRROR = _mirror()
+
+_RIGID = np.array([KEPT_INDEX[p] for p in RIGID_MESH_POINTS])
+_EYE_LEFT = np.array([KEPT_INDEX[p] for p in EYE_CORNERS["image_left"]])
+_EYE_RIGHT = np.array([KEPT_INDEX[p] for p in EYE_CORNERS["image_right"]])
+
+
+def similarity_to(shape: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Least-squares 3-D similarity of each frame's points onto one shape (Umeyama 1991).
+
+    shape: (R, 3); points: (N, R, 3). Returns rotation (N, 3, 3), scale (N,), centre of points (N, 3), centre of shape (3,),
+    so that scale * (points - centre) @ rotation + shape_centre is the fit.
+    """
+    centre = points.mean(axis=1)
+    shape_centre = shape.mean(axis=0)
+    a = points - centre[:, None]
+    b = shape - shape_centre
+    u, s, vt = np.linalg.svd(np.einsum("nri,rj->nij", a, b))
+    # A reflection would fit better than any rotation only for degenerate points; forbid it.
+    sign = np.sign(np.linalg.det(u @ vt))
+    s = s * np.stack([np.ones_like(sign), np.ones_like(sign), sign], axis=1)
+    u = u.copy()
+    u[:, :, 2] *= sign[:, None]
+    rotation = u @ vt
+    scale = s.sum(axis=1) / np.maximum((a**2).sum(axis=(1, 2)), 1e-12)
+    return rotation, scale, centre, shape_centre
+
+
+def _rigid_shape(rigid: np.ndarray) -> np.ndarray:
+    """The segment's own rigid shape (R, 3), unit IOD, x along the eyes, from frames aligned to their median."""
+    sample = rigid[np.linspace(0, len(rigid) - 1, min(len(rigid), _SHAPE_SAMPLE)).astype(int)]
+    shape = sample[len(sample) // 2]
+    for _ in range(3):
+        rotation, scale, centre, shape_centre = similarity_to(shape, sample)
+        aligned = scale[:, None, None] * np.einsum("nri,nij->nrj", sample - centre[:, None], rotation) + shape_centre
+        shape = np.median(aligned, axis=0)
+    left = np.mean([shape[RIGID_MESH_POINTS.index(p)] for p in EYE_CORNERS["image_left"]], axis=0)
+    right = np.mean([shape[RIGID_MESH_POINTS.index(p)] for p in EYE_CORNERS["image_right"]], axis=0)
+    bridge = shape[RIGID_MESH_POINTS.index(168)]
+    tip = shape[RIGID_MESH_POINTS.index(4)]
+    x = right - left
+    iod = np.linalg.norm(x)
+    x = x / iod
+    down = tip - bridge
+    down = down - x * (x @ down)
+    # The nose leans forward: y is its direction within the face plane spanned by the temples' depth.
+    y = down / np.linalg.norm(down)
+    frame = np.stack([x, y, np.cross(x, y)], axis=1)
+    return (shape - (left + right) / 2) @ frame / iod
+
+
+def running_median(values: np.ndarray, seconds: float = BASELINE_SECONDS) -> np.ndarray:
+    """Running median over time of (N, C) values on the clock, computed on a stride and interpolated."""
+    n = len(values)
+    ticks = np.arange(0, n, _BASELINE_STRIDE)
+    size = int(round(seconds * CLOCK_HZ / _BASELINE_STRIDE)) | 1
+    coarse = median_filter(values[ticks], size=(size, 1), mode="reflect")
+    left = np.clip(np.searchsorted(ticks, np.arange(n), side="right") - 1, 0, max(len(ticks) - 2, 0))
+    if len(ticks) == 1:
+        return np.repeat(coarse, n, axis=0)
+    weight = np.clip((np.arange(n) - ticks[left]) / _BASELINE_STRIDE, 0, 1)[:, None]
+    return coarse[left] * (1 - weight) + coarse[left + 1] * weight
+
+
+def _speed(values: np.ndarray) -> np.ndarray:
+    """Length per second of the change of (N, C) values, over three ticks to quiet landmark noise."""
+    padded = np.pad(values, ((2, 1), (0, 0)), mode="edge")
+    return np.linalg.norm(padded[3:] - padded[:-3], axis=1) * CLOCK_HZ / 3.0
+
+
+def _segment_channels(landmarks: np.ndarray) -> np.ndarray:
+    rigid = landmarks[:, _RIGID]
+    shape = _rigid_shape(rigid)
+    rotation, scale, centre, shape_centre = similarity_to(shape, rigid)
+    points = scale[:, None, None] * np.einsum("nki,nij->nkj", landmarks - centre[:, None], rotation) + shape_centre
+
+    def at(mesh: tuple[int, ...] | list[int]) -> np.ndarray:
+        return points[:, [KEPT_INDEX[p] for p in mesh]].mean(axis=1)
+
+    roi = np.stack([at(mesh)[:, :2] for mesh in ROI_MESH_POINTS.values()], axis=1).reshape(len(points), -1)
+    gaps = [
+        at((INNER_LIPS[lower],))[:, 1] - at((INNER_LIPS[upper],))[:, 1]
+        for upper, lower in (("upper", "lower"), ("upper_image_left", "lower_image_left"), ("upper_image_right", "lower_image_right"))
+    ]
+    opening = np.mean(gaps, axis=0)
+    chin = at((152, 199, 175))
+    iris = [
+        at((IRIS_CENTRES[side],))[:, :2] - at(EYE_CORNERS[side])[:, :2] for side in ("image_left", "image_right")
+    ]
+    gaze = np.mean(iris, axis=0)
+    apertures = [
+        np.mean([at((low,))[:, 1] - at((up,))[:, 1] for up, low in EYE_LIDS[side]], axis=0)
+        for side in ("image_left", "image_right")
+    ]
+    features = np.stack(
+        [
+            at((291,))[:, 0] - at((61,))[:, 0],
+            *apertures,
+            chin[:, 0],
+            chin[:, 1],
+            at((98, 327))[:, 1],
+            at((50, 205))[:, 1],
+            at((280, 425))[:, 1],
+            at((0, 17))[:, 2],
+            gaze[:, 0],
+            gaze[:, 1],
+        ],
+        axis=1,
+    )
+    slow = np.concatenate([roi, features], axis=1)
+    slow = slow - running_median(slow)
+
+    yaw = np.arctan2(-rotation[:, 2, 0], np.hypot(rotation[:, 0, 0], rotation[:, 1, 0]))
+    pitch = np.arctan2(rotation[:, 2, 1], rotation[:, 2, 2])
+    roll = np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0])
+    angles = np.unwrap(np.stack([yaw, pitch, roll], axis=1), axis=0)
+    pose = np.column_stack(
+        [
+            angles - np.median(angles, axis=0),
+            _speed(angles),
+            _speed(centre[:, :2] * np.median(scale)),
+            _speed(np.log(scale)[:, None]),
+        ]
+    )
+    width = len(ROI_NAMES) * 2
+    return np.concatenate([slow[:, :width], opening[:, None], slow[:, width:], pose], axis=1)
+
+
+def geometry_channels(landmarks: np.ndarray, segments: list[tuple[int, int]]) -> np.ndarray:
+    """Geometry channels of one subject, (N, len(GEOMETRY_CHANNELS)) float32; zero outside the segments.
+
+    landmarks: (N, K, 3) pixels of `regions.KEPT_MESH_POINTS`. segments: half-open tick ranges without NaN; each is normalised
+    by its own rigid shape and its own baseline, so nothing leaks across a cut.
+    No paper of the field has these; they stand beside the flow because flow cannot see a held state.
+    """
+    channels = np.zeros((len(landmarks), len(GEOMETRY_CHANNELS)), dtype=np.float32)
+    for start, stop in segments:
+        channels[start:stop] = _segment_channels(np.asarray(landmarks[start:stop], dtype=np.float64))
+    return channels

@@ -1,0 +1,199 @@
+"""Where action units (AUs) move the points of a face: displacement patterns on the kept mesh points.
+
+Axes: x right and y down as the viewer sees them, z away from the camera; unit: inter-ocular distance (IOD, about 63 mm). Patterns are
+our own reading of the FACS descriptions, at about maximum intensity. Sides are the viewer's.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from ...extract.regions import EYE_LIDS, IRIS_CENTRES, KEPT_INDEX, KEPT_MESH_POINTS, ROI_MESH_POINTS
+
+# Groups of points that move as one sheet of skin; a pattern spreads inside a group and never across
+# (the upper lip does not follow the lower one).
+_GROUPS: dict[str, tuple[int, ...]] = {
+    "brows": (70, 63, 46, 53, 105, 52, 66, 65, 107, 55, 296, 295, 336, 285, 334, 282, 300, 293, 276, 283, 9, 151, 10),
+    "upper_lip": (0, 37, 267, 40, 270, 13, 82, 312, 164),
+    "lower_lip": (17, 84, 314, 91, 321, 14, 87, 317, 18),
+    "corners": (61, 291, 78, 308),
+    "chin": (152, 148, 377, 199, 175, 172, 397),
+    "cheeks": (50, 280, 205, 425, 36, 266),
+    "nose_wings": (98, 327, 64, 294),
+    "upper_lids": tuple(pair[0] for side in EYE_LIDS.values() for pair in side),
+    "lower_lids": tuple(pair[1] for side in EYE_LIDS.values() for pair in side),
+    "irises": tuple(IRIS_CENTRES.values()),
+}
+_SPREAD_IOD = 0.22  # reach of an anchor inside its group
+
+# AU -> anchors on the viewer's left: (mesh point, dx, dy, dz). Mirrored for the right; points of the midline count for both.
+_ANCHORS: dict[str, tuple[tuple[int, float, float, float], ...]] = {
+    "AU1": ((107, 0.02, -0.15, 0), (55, 0.02, -0.13, 0), (105, 0, -0.06, 0), (70, 0, 0.0, 0), (151, 0, -0.05, 0), (9, 0, -0.06, 0)),
+    "AU2": ((63, 0, -0.14, 0), (70, 0, -0.12, 0), (105, 0, -0.10, 0), (107, 0, -0.02, 0), (10, 0, -0.02, 0)),
+    "AU4": ((107, 0.05, 0.09, 0), (55, 0.05, 0.08, 0), (105, 0.02, 0.07, 0), (70, 0.01, 0.03, 0), (9, 0, 0.04, 0), (159, 0, 0.02, 0)),
+    "AU5": ((159, 0, -0.035, 0),),
+    "AU6": ((50, 0.01, -0.07, 0), (205, 0, -0.05, 0), (36, 0, -0.03, 0), (145, 0, -0.025, 0), (61, -0.01, -0.02, 0)),
+    "AU7": ((145, 0, -0.025, 0), (159, 0, 0.02, 0)),
+    "AU9": ((98, 0, -0.07, 0), (64, 0, -0.06, 0), (0, 0, -0.05, 0), (107, 0.02, 0.05, 0), (105, 0, 0.03, 0), (36, 0, -0.03, 0)),
+    "AU10": ((40, -0.01, -0.10, 0), (0, 0, -0.07, 0), (98, 0, -0.04, 0), (13, 0, -0.06, 0), (61, -0.01, -0.03, 0), (36, 0, -0.03, 0)),
+    "AU12": (
+        (61, -0.14, -0.12, 0.05), (40, -0.07, -0.06, 0.03), (91, -0.07, -0.06, 0.03), (0, 0, -0.03, 0.02), (17, 0, -0.02, 0.02),
+        (50, -0.01, -0.05, 0), (205, -0.04, -0.05, 0), (145, 0, -0.01, 0),
+    ),
+    "AU14": ((61, -0.08, 0.0, 0.03), (40, -0.03, 0, 0), (91, -0.03, 0, 0)),
+    "AU15": ((61, -0.02, 0.10, 0), (91, -0.01, 0.05, 0), (17, 0, 0.01, 0)),
+    "AU16": ((17, 0, 0.08, 0), (91, -0.01, 0.08, 0), (14, 0, 0.08, 0)),
+    "AU17": ((17, 0, -0.08, -0.02), (91, 0, -0.05, 0), (14, 0, -0.03, 0), (152, 0, -0.06, 0), (199, 0, -0.10, 0), (0, 0, -0.03, 0), (61, 0, 0.02, 0)),
+    "AU18": ((61, 0.13, 0.0, -0.05), (40, 0.08, 0.01, -0.07), (91, 0.08, -0.01, -0.07), (0, 0, 0.01, -0.08), (17, 0, -0.01, -0.08)),
+    "AU20": ((61, -0.13, 0.03, 0.03), (91, -0.07, 0.04, 0), (40, -0.05, 0.01, 0), (17, 0, 0.03, 0)),
+    "AU22": ((61, 0.10, 0.0, -0.05), (0, 0, -0.05, -0.08), (40, 0.05, -0.04, -0.06), (17, 0, 0.06, -0.08), (91, 0.05, 0.05, -0.06), (13, 0, -0.03, -0.06), (14, 0, 0.04, -0.06)),
+    "AU23": ((0, 0, 0.03, 0), (40, 0.02, 0.02, 0), (17, 0, -0.04, 0), (91, 0.02, -0.03, 0), (61, 0.03, 0, 0), (13, 0, 0.0, 0)),
+    "AU24": ((0, 0, 0.05, 0), (40, 0.01, 0.04, 0), (17, 0, -0.06, 0), (91, 0.01, -0.04, 0), (61, 0.02, 0, 0), (199, 0, -0.02, 0)),
+    "AU25": ((13, 0, -0.02, 0), (0, 0, -0.02, 0), (14, 0, 0.06, 0), (17, 0, 0.05, 0), (91, 0, 0.03, 0)),
+    "AU26": ((14, 0, 0.20, 0.04), (17, 0, 0.21, 0.05), (91, 0, 0.15, 0.04), (61, 0.02, 0.06, 0.02), (152, 0, 0.24, 0.06), (199, 0, 0.23, 0.05), (172, 0, 0.12, 0.02), (205, 0, 0.03, 0)),
+    "AU27": ((14, 0, 0.40, 0.08), (17, 0, 0.41, 0.1), (91, 0, 0.30, 0.08), (61, 0.04, 0.13, 0.04), (152, 0, 0.46, 0.12), (199, 0, 0.44, 0.1), (172, 0, 0.22, 0.04), (0, 0, -0.03, 0), (205, 0.01, 0.06, 0)),
+    "AU28": ((0, 0, 0.05, 0.05), (40, 0.01, 0.04, 0.04), (17, 0, -0.07, 0.05), (91, 0.01, -0.05, 0.04), (61, 0.03, 0, 0.02)),
+    "AU43": ((159, 0, 0.085, 0), (145, 0, -0.012, 0), (105, 0, 0.008, 0), (107, 0, 0.008, 0)),
+}
+# Sideways motions have no mirror symmetry: positive moves to the viewer's right.
+_SIDEWAYS: dict[str, tuple[tuple[int, float, float, float], ...]] = {
+    "AU30": (
+        (17, 0.12, 0, 0), (91, 0.11, 0, 0), (321, 0.11, 0, 0), (14, 0.11, 0, 0), (61, 0.05, 0.01, 0), (291, 0.05, -0.01, 0),
+        (0, 0.02, 0, 0), (152, 0.15, 0, 0), (199, 0.15, 0, 0), (172, 0.08, 0, 0), (397, 0.08, 0, 0),
+    ),
+    "MOUTH_SKEW": (
+        (61, 0.08, -0.02, 0), (291, 0.09, 0.0, 0), (0, 0.08, 0, 0), (40, 0.08, 0, 0), (270, 0.08, 0, 0), (17, 0.08, 0, 0),
+        (91, 0.08, 0, 0), (321, 0.08, 0, 0), (152, 0.02, 0, 0), (205, 0.02, 0, 0), (425, 0.03, 0, 0),
+    ),
+    "GAZE_X": ((468, 0.09, 0, 0), (473, 0.09, 0, 0)),
+}
+_VERTICAL: dict[str, tuple[tuple[int, float, float, float], ...]] = {
+    # Positive looks down; the lids follow the gaze, and the brows a little.
+    "GAZE_Y": ((468, 0, 0.06, 0), (473, 0, 0.06, 0), (159, 0, 0.05, 0), (386, 0, 0.05, 0), (105, 0, 0.008, 0), (334, 0, 0.008, 0)),
+}
+
+PAIRED_AUS: tuple[str, ...] = tuple(_ANCHORS)
+SINGLE_AUS: tuple[str, ...] = (*_SIDEWAYS, *_VERTICAL)
+
+
+@cache
+def neutral_face() -> np.ndarray:
+    """(K, 3) mean neutral positions of the kept mesh points, IOD units, frontal, origin between the eyes."""
+    points = json.loads(files(__package__).joinpath("neutral_face.json").read_text())["points"]
+    return np.array([points[str(p)] for p in KEPT_MESH_POINTS])
+
+
+@cache
+def mirror_index() -> np.ndarray:
+    """(K,) row of each kept point's mirror image."""
+    face = neutral_face()
+    return linear_sum_assignment(cdist(face, face * [-1, 1, 1]))[1]
+
+
+def _spread(anchors: list[tuple[int, float, float, float]]) -> np.ndarray:
+    """(K, 3) field of the anchors: inverse-distance weights inside each group, fading with distance from the nearest anchor."""
+    face = neutral_face()
+    field = np.zeros_like(face)
+    for group in _GROUPS.values():
+        here = [(KEPT_INDEX[p], np.array(v)) for p, *v in anchors if p in group]
+        if not here:
+            continue
+        rows = np.array([KEPT_INDEX[p] for p in group])
+        centres = np.array([r for r, _ in here])
+        vectors = np.array([v for _, v in here])
+        distance = cdist(face[rows, :2], face[centres, :2])
+        weight = 1.0 / (distance**2 + 1e-4)
+        fade = np.exp(-0.5 * (distance.min(axis=1) / _SPREAD_IOD) ** 2)
+        field[rows] += fade[:, None] * (weight @ vectors) / weight.sum(axis=1, keepdims=True)
+    return field
+
+
+@cache
+def au_field(name: str, side: str) -> np.ndarray:
+    """(K, 3) displacement of the kept points at full intensity.
+
+    side: "left" or "right" (the viewer's) for PAIRED_AUS, "both" for SINGLE_AUS. The two sides of a paired AU add up to the bilateral one.
+    Raises KeyError for an unknown AU or side.
+    """
+    if name in _SIDEWAYS or name in _VERTICAL:
+        if side != "both":
+            raise KeyError(f"{name} has no sides")
+        return _spread(list(_SIDEWAYS.get(name, _VERTICAL.get(name))))
+    anchors = _ANCHORS[name]
+    mirror = mirror_index()
+    flipped = [(KEPT_MESH_POINTS[mirror[KEPT_INDEX[p]]], -dx, dy, dz) for p, dx, dy, dz in anchors]
+    both = _spread(list(dict.fromkeys([*anchors, *flipped])))
+    x = neutral_face()[:, 0]
+    # A soft split at the midline, so one-sided motion pulls the lips' middle half as far.
+    share = 1.0 / (1.0 + np.exp(x / 0.06))
+    return both * {"left": share, "right": 1.0 - share}[side][:, None]
+
+
+def random_field(rng: np.random.Generator) -> np.ndarray:
+    """(K, 3) a smooth motion that is nobody's AU: keeps a learner from memorising the list. Largest ROI motion is 0.1 IOD."""
+    face = neutral_face()
+    field = np.zeros_like(face)
+    names = ["brows", "upper_lip", "lower_lip", "corners", "chin", "cheeks"]
+    mouth = rng.random() < 0.65
+    chosen = ["upper_lip", "lower_lip", "corners", "chin"] if mouth else ["brows"]
+    if rng.random() < 0.25:
+        chosen = names
+    common = rng.normal(size=3) * [1, 1, 0.5]
+    for name in chosen:
+        rows = np.array([KEPT_INDEX[p] for p in _GROUPS[name]])
+        vector = rng.uniform(0, 1) * common + rng.normal(size=3) * [0.6, 0.8, 0.3]
+        gradient = rng.normal(scale=0.8, size=(3, 2))
+        offset = face[rows, :2] - face[rows, :2].mean(axis=0)
+        field[rows] = vector + offset @ gradient.T
+    peak = np.linalg.norm(roi_means(field)[..., :2], axis=-1).max()
+    return field * (0.1 / max(peak, 1e-6))
+
+
+@cache
+def _roi_rows() -> tuple[np.ndarray, ...]:
+    return tuple(np.array([KEPT_INDEX[p] for p in mesh]) for mesh in ROI_MESH_POINTS.values())
+
+
+def roi_means(points: np.ndarray) -> np.ndarray:
+    """(..., K, C) -> (..., 10, C): mean over each ROI's mesh points."""
+    return np.stack([points[..., rows, :].mean(axis=-2) for rows in _roi_rows()], axis=-2)
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """One simulated subject: face shape (K, 3), and how far each AU side moves it (name, side) -> (K, 3)."""
+
+    shape: np.ndarray
+    fields: dict[tuple[str, str], np.ndarray]
+
+
+def draw_person(rng: np.random.Generator) -> Person:
+    """A random subject: proportions vary by about 5 %, AU patterns by about a quarter in strength and 15 degrees in direction."""
+    face = neutral_face()
+    shape = face * rng.normal(1.0, [0.04, 0.06, 0.12], size=3)
+    for group in _GROUPS.values():
+        rows = [KEPT_INDEX[p] for p in group]
+        shape[rows] += rng.normal(0, [0.008, 0.025, 0.02], size=3)
+    shape += rng.normal(0, 0.008, size=shape.shape)
+    fields = {}
+    for name in PAIRED_AUS:
+        gain, twist = rng.lognormal(0, 0.25), rng.normal(0, 0.25)
+        for side, sense in (("left", 1.0), ("right", -1.0)):
+            fields[name, side] = _vary(au_field(name, side), gain * rng.lognormal(0, 0.12), sense * twist, rng)
+    for name in SINGLE_AUS:
+        fields[name, "both"] = _vary(au_field(name, "both"), rng.lognormal(0, 0.25), rng.normal(0, 0.1), rng)
+    return Person(shape, fields)
+
+
+def _vary(field: np.ndarray, gain: float, twist: float, rng: np.random.Generator) -> np.ndarray:
+    c, s = np.cos(twist), np.sin(twist)
+    turned = field.copy()
+    turned[:, 0] = c * field[:, 0] - s * field[:, 1]
+    turned[:, 1] = s * field[:, 0] + c * field[:, 1]
+    length = np.linalg.norm(field, axis=1, keepdims=True)
+    return gain * (turned + rng.normal(0, 0.08, size=field.shape) * length)

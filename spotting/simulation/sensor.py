@@ -1,0 +1,220 @@
+"""How cameras, face mesh and optical flow see a performance: the simulator's stand-in for the pixel pipeline.
+
+Both kinds of channel come from one moving 3-D face, so head motion, blinks and expressions stay consistent between them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import lfilter
+
+from ...extract.alignment import remove_head_motion
+from ...extract.features import SNIPPET_REACH, SNIPPET_STEPS
+from ...extract.regions import KEPT_INDEX, RIGID_MESH_POINTS, ROI_MESH_POINTS
+from ...extract.timebase import CLOCK_HZ
+from .anatomy import Person, roi_means
+from .timeline import Performance
+
+_RIGID_ROWS = np.array([KEPT_INDEX[p] for p in RIGID_MESH_POINTS])
+_ROI_ROWS = [np.array([KEPT_INDEX[p] for p in mesh]) for mesh in ROI_MESH_POINTS.values()]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the pipeline would have cached: snippets (T, 17, 10, 2), landmarks (T, K, 3) pixels."""
+
+    snippets: np.ndarray
+    landmarks: np.ndarray
+
+
+def _wander(n: int, sigma_ticks: float, rng: np.random.Generator, channels: int) -> np.ndarray:
+    """(n, channels) smooth random motion of unit standard deviation."""
+    pad = int(4 * sigma_ticks)
+    noise = gaussian_filter1d(rng.normal(size=(n + 2 * pad, channels)), sigma_ticks, axis=0)[pad : pad + n]
+    return noise * np.sqrt(2 * np.sqrt(np.pi) * sigma_ticks)
+
+
+def _bumps(n: int, count: int, rng: np.random.Generator, low: int, high: int) -> np.ndarray:
+    """(n, 1) smooth moves: steps to a new value (a turn) or there and back (a nod), unit height."""
+    curve = np.zeros(n)
+    t = np.arange(n)
+    for _ in range(count):
+        at, length = rng.integers(-10, n), rng.integers(low, high)
+        up = 1 / (1 + np.exp(-(t - at) / (length / 6)))
+        if rng.random() < 0.6:
+            up = up - 1 / (1 + np.exp(-(t - at - length - rng.integers(0, 40)) / (length / 6)))
+        curve += rng.normal() * up
+    return curve[:, None]
+
+
+def head_motion(n: int, events: list, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Angles (n, 3) yaw, pitch, roll in radians; shift (n, 2) in IOD; log scale (n,)."""
+    liveliness = float(np.exp(rng.uniform(np.log(0.05), np.log(1.3))))
+    angles = 0.05 * liveliness * _wander(n, rng.uniform(8, 40), rng, 3) + 0.01 * liveliness * _wander(n, 3, rng, 3)
+    for axis, size in enumerate((0.22, 0.14, 0.10)):
+        angles[:, axis : axis + 1] += size * min(liveliness, 1.2) * _bumps(n, rng.poisson(n / 200 * liveliness * 2), rng, 8, 45)
+    for event in events:
+        # People nod, tilt and pull back as they smile or frown.
+        if rng.random() < 0.35:
+            t = np.arange(n)
+            width = max((event.offset - event.onset) / 2, 4)
+            bump = np.exp(-0.5 * ((t - event.apex - rng.normal(0, 6)) / width) ** 2)
+            angles += bump[:, None] * rng.normal(0, 0.07, 3) * min(liveliness * 2, 1)
+    angles = np.clip(angles, -0.65, 0.65)
+    angles += rng.normal(0, [0.13, 0.1, 0.05])
+    shift = 0.15 * liveliness * _wander(n, rng.uniform(6, 30), rng, 2) + np.cumsum(np.full((n, 2), rng.normal(0, 0.004, 2) * (rng.random() < 0.2)), axis=0)
+    shift = shift + angles[:, :2] * [0.5, 0.6]
+    log_scale = 0.04 * liveliness * _wander(n, 25, rng, 1)[:, 0]
+    return angles, shift, log_scale
+
+
+def _rotations(angles: np.ndarray) -> np.ndarray:
+    """(n, 3, 3) head to camera."""
+    cy, sy, cp, sp, cr, sr = (f(angles[:, i]) for i in range(3) for f in (np.cos, np.sin))
+    zero, one = np.zeros_like(cy), np.ones_like(cy)
+    yaw = np.stack([cy, zero, sy, zero, one, zero, -sy, zero, cy], axis=1).reshape(-1, 3, 3)
+    pitch = np.stack([one, zero, zero, zero, cp, -sp, zero, sp, cp], axis=1).reshape(-1, 3, 3)
+    roll = np.stack([cr, -sr, zero, sr, cr, zero, zero, zero, one], axis=1).reshape(-1, 3, 3)
+    return roll @ pitch @ yaw
+
+
+def _autoregressive(n: int, tau: float, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """(n, *shape) unit-variance first-order noise of correlation time tau ticks."""
+    a = np.exp(-1.0 / tau)
+    noise = rng.normal(size=(n, *shape))
+    noise[0] /= np.sqrt(1 - a * a)
+    return lfilter([np.sqrt(1 - a * a)], [1, -a], noise, axis=0)
+
+
+def _mesh_landmarks(true: np.ndarray, rest: np.ndarray, angles: np.ndarray, sharp: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What a face mesh reports, still in IOD and in the head's frame: damped, leaky and noisy.
+
+    true, rest: (n, K, 3) moving and resting face. sharp: (n,) noise multiplier.
+    """
+    n, k, _ = true.shape
+    move = true - rest
+    length = np.linalg.norm(move, axis=2, keepdims=True)
+    # A regressor trained on whole faces under-reports small motions and pulls large ones towards the mean face.
+    dead = rng.uniform(0.0, 0.02)
+    gain = rng.uniform(0.75, 1.1) * rng.normal(1.0, 0.1, size=(1, k, 1))
+    seen = rest + move * gain * length / (length + dead)
+    # Motion of one part drags its neighbours along (a wide open mouth lowers the cheeks and even the eyes).
+    drag = rng.normal(0, 0.03, size=(k, 3)) * rng.random()
+    opening = np.linalg.norm(move[:, [KEPT_INDEX[17]], :2], axis=2)[:, :, None]
+    seen = seen + drag * opening
+    turn = angles - np.median(angles, axis=0)
+    basis = np.concatenate([turn, turn**2 * np.sign(turn), turn[:, :1] * turn[:, 1:2]], axis=1)
+    size = rng.uniform(0.3, 1.0)
+    leak = rng.normal(0, 0.05 * size, size=(basis.shape[1], k, 3)) * [1, 1, 1.5]
+    groups = rng.integers(0, 6, size=k)
+    coarse = rng.normal(0, 0.05 * size, size=(basis.shape[1], 6, 3))[:, groups]
+    # Depth errors turn into sideways errors as the head turns: proportional to height above the rigid plane.
+    depth = rng.normal(0, 0.12 * size) * rest[:, :, 2:3]
+    seen = seen + np.einsum("nb,bkc->nkc", basis, leak + coarse)
+    seen[:, :, 2:3] += depth
+    level = rng.lognormal(0, 0.45)
+    white = 0.0022 * level * rng.normal(size=(n, k, 3))
+    slow = 0.004 * level * _autoregressive(n, rng.uniform(4, 15), (k, 3), rng)
+    common = 0.005 * level * _autoregressive(n, rng.uniform(6, 25), (6, 3), rng)[:, groups]
+    seen = seen + (white + slow + common) * sharp[:, None, None] * [1, 1, 2.5]
+    return seen
+
+
+def observe(person: Person, performance: Performance, rng: np.random.Generator, *, still: bool = False) -> Observation:
+    """Film a performance with a random camera and measure it.
+
+    still: no head motion, for timelines whose truth must not depend on it. Random camera rates between 10 and 60 fps are put on the clock
+    by linear interpolation, as extraction does.
+    """
+    n, k, _ = performance.displacement.shape
+    rest = np.broadcast_to(person.shape, (n, k, 3))
+    true = rest + performance.displacement
+    angles, shift, log_scale = head_motion(n, performance.events, rng)
+    if still:
+        angles, shift, log_scale = angles * 0.05, shift * 0.05, log_scale * 0.05
+    iod_px = float(np.exp(rng.uniform(np.log(30), np.log(200))))
+    rotation = _rotations(angles)
+    speed = np.linalg.norm(np.gradient(angles, axis=0), axis=1) * CLOCK_HZ + np.linalg.norm(np.gradient(shift, axis=0), axis=1) * CLOCK_HZ * 0.3
+    sharp = (1 + 30 / iod_px) * (1 + 0.8 * np.minimum(speed, 2.0))
+    seen = _mesh_landmarks(true, rest, angles, sharp, rng)
+    distance = rng.uniform(6, 20)  # camera distance in IOD: perspective of phones to long lenses
+
+    def project(points: np.ndarray) -> np.ndarray:
+        camera = np.einsum("nij,nkj->nki", rotation, points)
+        near = np.exp(log_scale)[:, None, None] * distance / (distance + camera[:, :, 2:3])
+        flat = camera[:, :, :2] * near + shift[:, None]
+        return np.concatenate([flat, camera[:, :, 2:3] * near * rng_depth], axis=2)
+
+    rng_depth = rng.uniform(0.7, 1.1)
+    mesh = project(seen)
+    exact = project(true)[:, :, :2]
+
+    fps = float(rng.choice([30, 25, 24, 20, 15, 12, 29.97, 60], p=[0.5, 0.2, 0.08, 0.04, 0.05, 0.03, 0.05, 0.05]))
+    mesh, exact = _through_camera(mesh, exact, fps, rng)
+    snippets = _flow(exact, performance, iod_px, fps, rng)
+    landmarks = mesh * iod_px
+    landmarks[:, :, :2] += 5 * iod_px
+    return Observation(snippets.astype(np.float32), landmarks.astype(np.float32))
+
+
+def _through_camera(mesh: np.ndarray, exact: np.ndarray, fps: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Sample at the camera's frames and interpolate back onto the clock."""
+    if fps >= 29.99:
+        return mesh, exact
+    n = len(mesh)
+    frames = np.arange(rng.uniform(0, 1), n - 1 + 1e-9, CLOCK_HZ / fps)
+
+    def resample(values: np.ndarray) -> np.ndarray:
+        flat = values.reshape(n, -1)
+        at = np.floor(frames).astype(int)
+        part = (frames - at)[:, None]
+        taken = flat[at] * (1 - part) + flat[np.minimum(at + 1, n - 1)] * part
+        ticks = np.clip(np.arange(n), frames[0], frames[-1])
+        right = np.clip(np.searchsorted(frames, ticks), 1, len(frames) - 1)
+        left = right - 1
+        part = ((ticks - frames[left]) / (frames[right] - frames[left]))[:, None]
+        return (taken[left] * (1 - part) + taken[right] * part).reshape(values.shape)
+
+    return resample(mesh), resample(exact)
+
+
+def _flow(exact: np.ndarray, performance: Performance, iod_px: float, fps: float, rng: np.random.Generator) -> np.ndarray:
+    """(n, 17, 10, 2) snippets from the true picture positions (n, K, 2) in IOD."""
+    n = len(exact)
+    roi = roi_means(exact)
+    rigid = exact[:, _RIGID_ROWS]
+    points = np.concatenate([roi, rigid], axis=1)
+    p = points.shape[1]
+    level = rng.lognormal(-0.2, 0.6) * (0.0008 + 0.06 / iod_px)
+    # Each picture displaces what tracking finds in it: noise that both ends of a displacement share with every other that uses the picture.
+    jitter = level * (rng.normal(size=(n, p, 2)) + 0.7 * _autoregressive(n, 6, (p, 2), rng))
+    # A blink drags the skin next to the eye, and trackers with it.
+    drag = rng.normal(0, 0.004, size=(p, 2)) * ([[1.0, 2.0]] * p)
+    drag[6:10] = 0
+    jitter += performance.blink[:, None, None] * drag
+    noisy = points + jitter
+    ticks = np.arange(n)
+    reference = np.clip(ticks - SNIPPET_REACH, 0, n - 1)
+    target = np.clip(ticks[:, None] - SNIPPET_REACH + np.arange(SNIPPET_STEPS), 0, n - 1)
+    start = noisy[reference][:, None]
+    steps = noisy[target] - start
+    # Direct tracking drifts a little with every step, more where the picture changes its looks.
+    grow = np.sqrt(np.arange(SNIPPET_STEPS))[None, :, None, None]
+    moving = np.linalg.norm(steps, axis=-1, keepdims=True)
+    steps = steps + rng.normal(size=steps.shape) * grow * (0.25 * level + 0.02 * np.minimum(moving, 0.3) / 4)
+    # Lips that part or fold hide what was tracked: large mouth motion is cut short.
+    limit = rng.uniform(0.08, 0.4)
+    mouth = steps[:, :, 6:10]
+    size = np.linalg.norm(mouth, axis=-1, keepdims=True)
+    steps[:, :, 6:10] = mouth * (limit * np.tanh(size / limit) / np.maximum(size, 1e-9))
+    still = target == reference[:, None]
+    steps[still] = 0
+    residual = remove_head_motion(
+        np.broadcast_to(start[:, :, :10], steps[:, :, :10].shape),
+        steps[:, :, :10],
+        np.broadcast_to(start[:, :, 10:], steps[:, :, 10:].shape),
+        steps[:, :, 10:],
+        "similarity",
+    )
+    return residual
