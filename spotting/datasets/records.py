@@ -1,0 +1,137 @@
+"""The one table of annotated expressions, whatever they were read from.
+
+A row is one expression. `onset`, `apex` and `offset` count frames of `fps` per second, as coded (the distributed image
+files are numbered from 1, so a number may name the frame one before our 0-based one; published figures use the numbers
+as they stand, and so do we). Missing values are `<NA>`: an apex that was not coded or cannot be right, an offset of an
+expression that never returned to neutral, onset and offset of a point label. What a reader had to repair is listed in
+`records.attrs["notes"]`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...extract.timebase import CLOCK_HZ
+from ..intervals import ExpressionType, Interval
+from .aus import parse_aus
+from .sheets import Cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RECORD_COLUMNS = ("dataset", "subject", "video", "onset", "apex", "offset", "type", "aus", "fps")
+KEY = ("dataset", "subject", "video")
+
+# The authors' release of GIM ends an expression without an offset this many frames after its onset (CAS(ME)^2, 30 fps).
+OPEN_OFFSET_FRAMES = 20
+
+
+def make_records(rows: Iterable[dict[str, Any]], notes: Sequence[str] = ()) -> "pd.DataFrame":
+    """The table from one mapping per expression with the keys `RECORD_COLUMNS`; None stands for a missing frame."""
+    import pandas as pd
+
+    table = pd.DataFrame(list(rows), columns=list(RECORD_COLUMNS))
+    for name in ("onset", "apex", "offset"):
+        table[name] = pd.array([None if pd.isna(v) else int(v) for v in table[name]], dtype="Int64")
+    table["fps"] = table["fps"].astype("float64")
+    table.attrs["notes"] = list(notes)
+    return table
+
+
+def concat_records(tables: Sequence["pd.DataFrame"]) -> "pd.DataFrame":
+    """Several tables under one another, their notes too."""
+    import pandas as pd
+
+    notes = [note for table in tables for note in table.attrs.get("notes", [])]
+    # pandas compares attrs while concatenating; the merged notes are set afterwards.
+    joined = pd.concat([table[list(RECORD_COLUMNS)] for table in tables], ignore_index=True)
+    joined.attrs = {"notes": notes}
+    return joined
+
+
+def coded_frames(
+    onset: Cell, apex: Cell, offset: Cell, notes: list[str], *, open_offset: int | None, no_apex: int
+) -> dict[str, int | None]:
+    """Onset, apex and offset of one coded expression, checked.
+
+    `open_offset` and `no_apex` are the numbers by which a sheet says "never returned" and "not coded". An apex outside
+    its expression is treated as not coded and noted: the real sheets hold a few. Raises AnnotationError for what is no
+    frame number, is negative, or for an offset before its onset.
+    """
+    first, top, last = onset.frame(), apex.frame(), offset.frame()
+    if first < 0:
+        raise onset.error(f"onset {first} is negative")
+    ending: int | None = last
+    if open_offset is not None and last == open_offset and first > open_offset:
+        ending = None
+    elif last < first:
+        raise offset.error(f"offset {last} is before the onset {first}")
+    peak: int | None = top
+    if top == no_apex:
+        peak = None
+    elif top < first or (ending is not None and top > ending):
+        end = "open" if ending is None else ending
+        notes.append(str(apex.error(f"apex {top} outside {first}..{end}, taken as not coded")))
+        peak = None
+    return {"onset": first, "apex": peak, "offset": ending}
+
+
+def expression_type(cell: Cell) -> ExpressionType:
+    """macro or micro from the ways sheets write them; raises AnnotationError for anything else."""
+    name = type_of_name(cell.text())
+    if name is None:
+        raise cell.error(f"{cell.value!r} is neither a macro- nor a micro-expression")
+    return name
+
+
+def type_of_name(text: str) -> ExpressionType | None:
+    """The type that a label such as "Micro - 1/2", "macro-expression", "MaE" or "me" stands for; None if neither."""
+    name = text.strip().lower()
+    if name.startswith("macro") or name == "mae":
+        return "macro"
+    if name.startswith("micro") or name in ("me", "mie"):
+        return "micro"
+    return None
+
+
+def action_units(row: Any) -> tuple:
+    """The parsed AU column of a row, empty where the sheet has none."""
+    return parse_aus(row["aus"].value) if "aus" in row else ()
+
+
+def counts(records: "pd.DataFrame") -> dict[str, int]:
+    """Expressions per type."""
+    return {kind: int((records["type"] == kind).sum()) for kind in ("macro", "micro")}
+
+
+def close_open_offsets(records: "pd.DataFrame", frames: int = OPEN_OFFSET_FRAMES) -> "pd.DataFrame":
+    """A copy in which every expression that never returned to neutral ends `frames` after its onset, at its apex if that
+    comes later.
+
+    Evaluation needs an end. The authors' released labels of CAS(ME)^2 end the same way in 36 of its 44 open expressions;
+    in the others they kept the 20 frames and moved the apex, or set the end by hand. Point labels, which have no onset
+    either, stay as they are.
+    """
+    closed = records.copy()
+    open_ended = closed["onset"].notna() & closed["offset"].isna()
+    apex = closed["apex"].fillna(closed["onset"])
+    closed.loc[open_ended, "offset"] = np.maximum(closed["onset"] + frames, apex)[open_ended]
+    return closed
+
+
+def intervals_by_video(records: "pd.DataFrame", rate: float = CLOCK_HZ) -> dict[str, list[Interval]]:
+    """Ground truth on the clock: video -> intervals in ticks of `rate`, sorted; the middle stands for an uncoded apex.
+
+    Raises ValueError if an expression lacks onset or offset (see `close_open_offsets`).
+    """
+    import pandas as pd
+
+    found: dict[str, list[Interval]] = {}
+    for row in records.itertuples(index=False):
+        if pd.isna(row.onset) or pd.isna(row.offset):
+            raise ValueError(f"{row.video}: an expression has no onset or no offset, so it is no interval")
+        onset, offset = (round(int(frame) / row.fps * rate) for frame in (row.onset, row.offset))
+        apex = (onset + offset) // 2 if pd.isna(row.apex) else round(int(row.apex) / row.fps * rate)
+        found.setdefault(row.video, []).append(Interval(onset, min(max(apex, onset), offset), offset, row.type))
+    return {video: sorted(intervals) for video, intervals in found.items()}
