@@ -1,0 +1,122 @@
+"""Checkpoints: one safetensors file with the tensors, the configuration that rebuilds the model, and a digest."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import WeightsError
+
+FORMAT = "facespot-checkpoint"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What one file holds.
+
+    kind: which architecture the configuration is for ("gim", ...). config: its configuration, JSON-serialisable.
+    state: tensors by name. notes: anything else worth keeping (recipe, epoch, versions), JSON-serialisable.
+    digest: hexadecimal SHA-256 over kind, config and tensors; names the weights in a result's provenance.
+    """
+
+    kind: str
+    config: dict[str, Any]
+    state: dict[str, Tensor]
+    notes: dict[str, Any]
+    digest: str
+
+
+def save_checkpoint(
+    path: str | os.PathLike[str],
+    kind: str,
+    config: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    notes: Mapping[str, Any] | None = None,
+) -> str:
+    """Write a checkpoint under a temporary name and rename it, so that a kill leaves the old file or the new one.
+
+    Returns its digest. Raises TypeError or ValueError for a config or notes that JSON cannot hold exactly.
+    """
+    path = Path(path)
+    # Copied, because safetensors refuses tensors that share memory.
+    state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
+    config_json = json.dumps(config, sort_keys=True, allow_nan=False)
+    notes_json = json.dumps(notes or {}, sort_keys=True, allow_nan=False)
+    digest = _digest(kind, config_json, state)
+    metadata = {
+        "format": FORMAT,
+        "version": str(FORMAT_VERSION),
+        "kind": kind,
+        "config": config_json,
+        "notes": notes_json,
+        "digest": digest,
+        "seal": _seal(digest, notes_json),
+    }
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        save_file(state, partial, metadata)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return digest
+
+
+def load_checkpoint(
+    path: str | os.PathLike[str], kind: str | None = None, device: torch.device | str = "cpu"
+) -> Checkpoint:
+    """Read a checkpoint and verify its digest.
+
+    Raises WeightsError if the file is missing, damaged, not a facespot checkpoint, of another format version, or (when
+    `kind` is given) for another architecture.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            _check_format(path, metadata)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        config, notes = json.loads(metadata["config"]), json.loads(metadata["notes"])
+        found = metadata["kind"]
+        intact = _digest(found, metadata["config"], state) == metadata["digest"]
+        intact = intact and _seal(metadata["digest"], metadata["notes"]) == metadata["seal"]
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise WeightsError(f"{path}: damaged weights file ({error}); fetch or train it again") from error
+    if not intact:
+        raise WeightsError(f"{path}: damaged weights file (its contents do not match their digest)")
+    if kind is not None and found != kind:
+        raise WeightsError(f"{path}: weights of a {found!r} model, but {kind!r} was asked for")
+    return Checkpoint(found, config, {k: v.to(device) for k, v in state.items()}, notes, metadata["digest"])
+
+
+def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"{path}: not a facespot checkpoint")
+    if metadata.get("version") != str(FORMAT_VERSION):
+        raise WeightsError(
+            f"{path}: checkpoint format {metadata.get('version')}, this version of facespot reads {FORMAT_VERSION}"
+        )
+
+
+def _seal(digest: str, notes_json: str) -> str:
+    """Checksum that also covers the notes, which do not change what the weights are."""
+    return hashlib.sha256(f"{digest}\n{notes_json}".encode()).hexdigest()
+
+
+def _digest(kind: str, config_json: str, state: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(f"{kind}\n{config_json}\n".encode())
+    for name in sorted(state):
+        tensor = state[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -1,0 +1,31 @@
+"""Which device the networks run on."""
+
+from typing import TYPE_CHECKING
+
+from ..errors import FacespotError
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICE_NAMES = ("auto", "cpu", "cuda", "mps")
+
+
+def resolve_device(name: str = "auto") -> "torch.device":
+    """The torch device of a `--device` value: "auto" takes CUDA, then Apple's MPS, then the CPU; "cuda:1" is one GPU.
+
+    Raises FacespotError for an unknown name or a device that this machine or this torch does not have.
+    """
+    import torch
+
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
+    kind, _, index = name.partition(":")
+    if kind not in available or (index and not (kind == "cuda" and index.isdecimal())):
+        raise FacespotError(f"unknown device {name!r}; choose one of {', '.join(DEVICE_NAMES)}")
+    if not available[kind]:
+        usable = ", ".join(k for k, yes in available.items() if yes)
+        raise FacespotError(f"device {kind!r} is not available here (usable: {usable}); use --device auto")
+    if index and int(index) >= torch.cuda.device_count():
+        raise FacespotError(f"device {name!r} does not exist; this machine has {torch.cuda.device_count()} GPU(s)")
+    return torch.device(name)

@@ -1,0 +1,90 @@
+"""The two branches against the authors' outputs, and the spotter made of them."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from facespot.models.gim import GIM, GIMOutput, GIMSpotter, GIMSpotterConfig, heads_from_authors_state, trim
+from facespot.models.spotformer import SpotFormerConfig
+from golden import load_golden, needs_golden, strip_prefix
+
+
+@needs_golden
+@pytest.mark.parametrize("case", range(3))
+def test_matches_the_authors(case):
+    arrays = load_golden(f"twobranch_{case}")
+    heads = GIM(256).eval()
+    state = {k: torch.from_numpy(v) for k, v in strip_prefix(arrays, "sd.").items()}
+    heads.load_state_dict(heads_from_authors_state(state))
+    with torch.no_grad():
+        out = heads(torch.from_numpy(arrays["x"]))
+    np.testing.assert_allclose(out.attention, arrays["attn_feat"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(out.intensity, arrays["intensity"][..., 0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(out.class_scores, arrays["apex"], rtol=1e-5, atol=1e-5)
+
+
+def test_release_dropout_leaves_intensities_at_one_half():
+    torch.manual_seed(0)
+    out = GIM(16, logit_dropout=0.7).train()(torch.randn(1, 4000, 16))
+    assert (out.intensity == 0.5).float().mean() == pytest.approx(0.7, abs=0.03)
+    assert (out.class_scores == 0.5).float().mean() == pytest.approx(0.7, abs=0.03)
+    plain = GIM(16).train()(torch.randn(1, 4000, 16))
+    assert (plain.intensity == 0.5).float().mean() < 0.01
+    assert (plain.attention == 0).float().mean() == pytest.approx(0.7, abs=0.03)
+
+
+def test_initialisation():
+    torch.manual_seed(0)
+    heads = GIM(64)
+    assert all((p == 0).all() for name, p in heads.named_parameters() if name.endswith("bias"))
+    bound = (6 / 64) ** 0.5
+    assert 0.95 * bound < heads.attend.weight.abs().max() <= bound
+
+
+def test_action_scores_are_probabilities_and_apex_scores_independent():
+    torch.manual_seed(0)
+    features = torch.randn(2, 30, 8)
+    action = GIM(8, "iclr2025").eval()(features).class_scores
+    torch.testing.assert_close(action.sum(-1), torch.ones(2, 30))
+    apex = GIM(8, "journal").eval()(features).class_scores
+    assert (apex.sum(-1) - 1).abs().max() > 0.1
+    with pytest.raises(ValueError, match="variant"):
+        GIM(8, "other")
+
+
+def test_spotter_ignores_invalid_ticks():
+    torch.manual_seed(0)
+    spotter = GIMSpotter().eval()
+    snippets = torch.randn(2, 7, 17, 10, 2)
+    valid = torch.ones(2, 7, dtype=torch.bool)
+    valid[1, 4:] = False
+    with torch.no_grad():
+        batch = spotter(snippets, valid)
+        alone = spotter(snippets[1:, :4])
+    assert batch.intensity.shape == (2, 7)
+    assert batch.class_scores.shape == (2, 7, 2)
+    trimmed = trim(batch, 1, 4)
+    for name in (f.name for f in dataclasses.fields(GIMOutput)):
+        torch.testing.assert_close(getattr(trimmed, name), getattr(alone, name), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GIMSpotterConfig(),
+        GIMSpotterConfig.paper("iclr2025"),
+        GIMSpotterConfig.release(),
+        GIMSpotterConfig(SpotFormerConfig(8, 2, 4, 8), dropout=0.1),
+    ],
+)
+def test_configuration_survives_json(config):
+    assert GIMSpotterConfig.from_dict(json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+def test_unknown_configuration_is_refused():
+    with pytest.raises(TypeError, match="depth"):
+        GIMSpotterConfig.from_dict(dataclasses.asdict(GIMSpotterConfig()) | {"depth": 3})
+    with pytest.raises(KeyError, match="two branches"):
+        heads_from_authors_state({"other.weight": torch.zeros(1)})

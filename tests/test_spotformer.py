@@ -1,0 +1,99 @@
+"""SpotFormer against the authors' outputs, and what must hold without them."""
+
+import numpy as np
+import pytest
+import torch
+from facespot.models import spotformer
+from facespot.models.spotformer import SpotFormer, SpotFormerConfig, from_authors_state
+from golden import load_golden, needs_golden, strip_prefix
+
+TOLERANCE = 2e-5
+
+
+def golden_model(arrays):
+    dim, heads, dim_head, mlp_dim = map(int, arrays["cfg"])
+    model = SpotFormer(SpotFormerConfig(dim, heads, dim_head, mlp_dim, embedding_dropout=0.0))
+    model.load_state_dict(from_authors_state({k: torch.from_numpy(v) for k, v in strip_prefix(arrays, "sd.").items()}))
+    return model
+
+
+@needs_golden
+@pytest.mark.parametrize("case", range(4))
+def test_matches_the_authors_in_evaluation(case):
+    arrays = load_golden(f"spotformer_{case}")
+    with torch.no_grad():
+        out = golden_model(arrays).eval()(torch.from_numpy(arrays["x"]))
+    np.testing.assert_allclose(out, arrays["out_eval"], rtol=TOLERANCE, atol=TOLERANCE)
+
+
+@needs_golden
+@pytest.mark.parametrize("case", range(4))
+def test_matches_the_authors_in_training_with_running_statistics(case):
+    arrays = load_golden(f"spotformer_{case}")
+    model = golden_model(arrays).train()
+    out = model(torch.from_numpy(arrays["x"]))
+    np.testing.assert_allclose(out.detach(), arrays["out_train_nodropout"], rtol=TOLERANCE, atol=TOLERANCE)
+    after = from_authors_state({k: torch.from_numpy(v) for k, v in strip_prefix(arrays, "train_after.").items()})
+    assert len(after) == 6
+    for name, expected in after.items():
+        np.testing.assert_allclose(model.state_dict()[name], expected, rtol=TOLERANCE, atol=TOLERANCE, err_msg=name)
+
+
+def some_snippets(batch=1, length=9, seed=0):
+    return torch.randn(batch, length, 17, 10, 2, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("config", [SpotFormerConfig(), SpotFormerConfig.paper(), SpotFormerConfig(7, 3, 5, 2)])
+def test_any_width(config):
+    assert SpotFormer(config).eval()(some_snippets(2, 3)).shape == (2, 3, config.dim)
+
+
+def test_paper_size_has_the_published_number_of_parameters():
+    n_parameters = sum(p.numel() for p in SpotFormer(SpotFormerConfig.paper()).parameters())
+    assert n_parameters == 3_166_208 - 256  # less the embedding row that the release never reads
+
+
+@torch.no_grad()
+def test_chunks_change_nothing(monkeypatch):
+    torch.manual_seed(0)
+    model = SpotFormer().eval()
+    snippets = some_snippets(2, 11)
+    whole = model(snippets)
+    monkeypatch.setattr(spotformer, "CHUNK", 4)
+    torch.testing.assert_close(model(snippets), whole, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_invalid_snippets_change_nothing(training):
+    torch.manual_seed(0)
+    model = SpotFormer(SpotFormerConfig(embedding_dropout=0.0)).train(training)
+    snippets = some_snippets(2, 6)
+    valid = torch.tensor([[1, 1, 1, 1, 0, 0], [1, 0, 1, 1, 1, 1]], dtype=torch.bool)
+    first = model(snippets, valid)
+    snippets[~valid] = 1e3
+    second = model(snippets, valid)
+    torch.testing.assert_close(first, second)
+    assert (first[~valid] == 0).all()
+    alone = model(snippets[valid][None])[0]
+    torch.testing.assert_close(first[valid], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_no_valid_snippet_gives_zeros():
+    out = SpotFormer().eval()(some_snippets(1, 4), torch.zeros(1, 4, dtype=torch.bool))
+    assert out.shape == (1, 4, 48)
+    assert (out == 0).all()
+
+
+def test_every_parameter_learns():
+    model = SpotFormer().train()
+    model(some_snippets(2, 8)).square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_wrong_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"\(B, L, 17, 10, 2\)"):
+        SpotFormer()(torch.zeros(1, 5, 16, 10, 2))
+    with pytest.raises(ValueError, match="at least 1"):
+        SpotFormerConfig(dim=0)
+    with pytest.raises(KeyError, match="not a parameter"):
+        from_authors_state({"unknown.weight": torch.zeros(1)})
