@@ -1,0 +1,143 @@
+"""The face mesh of one subject: MediaPipe on a square crop that moves with the face."""
+
+from contextlib import nullcontext
+from types import TracebackType
+
+import numpy as np
+
+from .detection import square_crop
+from .quiet import quiet_native
+from .regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS
+from .subjects import SMALLEST_EYE_DISTANCE
+
+N_MESH_POINTS = 478
+
+# The crop. MediaPipe's own tracker reads 1.5 times the mesh's extent, so this leaves room for motion before a move.
+_CROP_PER_MESH = 2.0
+_CROP_PER_DETECTION = 2.8  # a detector's box ends at the brows
+_MOVE_REACH = 0.12  # crop sides the face may drift before the crop follows
+_MOVE_RATIO = 1.25  # change of face size before it does
+_SMALLEST_READ, _LARGEST_READ = (
+    256,
+    384,
+)  # pixels across the crop as MediaPipe gets it, whose model reads 192 of 1.5 meshes
+
+_MOST_OUTSIDE = 0.2  # share of the points that matter that may lie outside the picture
+_NEEDED_POINTS = np.array(sorted({*RIGID_MESH_POINTS, *(p for points in ROI_MESH_POINTS.values() for p in points)}))
+_EYES_TO_MOUTH = (0.55, 2.2)  # eye-mouth distance over inter-ocular distance, both in depth; adults' is 0.9-1.3
+_FACE_WIDTH = (1.4, 3.6)  # cheek to cheek over inter-ocular distance; adults' is 2.0-2.6
+_MOUTH_CORNERS = (61, 291)
+_CHEEKS = (234, 454)
+
+
+def eye_centres(landmarks: np.ndarray) -> np.ndarray:
+    """(2, 3) midpoints between the corners of each eye, left in the image first, from a (478, 3) mesh."""
+    return np.stack([landmarks[list(EYE_CORNERS[side])].mean(axis=0) for side in ("image_left", "image_right")])
+
+
+def mesh_box(landmarks: np.ndarray) -> np.ndarray:
+    """(3,) centre x, centre y and larger extent of a mesh, in pixels."""
+    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    return np.array([*((low + high) / 2), (high - low).max()])
+
+
+def implausibility(landmarks: np.ndarray, height: int, width: int) -> str | None:
+    """Why a (478, 3) mesh cannot be used in a picture of that size, in one word; None if it can.
+
+    "small": the eyes are under 20 pixels apart (in depth, so that a turned head is not a small one). "outside": over a fifth of the
+    rigid and ROI points are out of the picture. "shape": the mesh has no face's proportions.
+    """
+    eyes = eye_centres(landmarks)
+    distance = float(np.linalg.norm(eyes[1] - eyes[0]))
+    if distance < SMALLEST_EYE_DISTANCE:
+        return "small"
+    x, y = landmarks[_NEEDED_POINTS, 0], landmarks[_NEEDED_POINTS, 1]
+    if np.mean((x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)) > _MOST_OUTSIDE:
+        return "outside"
+    mouth = landmarks[list(_MOUTH_CORNERS)].mean(axis=0)
+    to_mouth = np.linalg.norm(mouth - eyes.mean(axis=0)) / distance
+    across = np.linalg.norm(landmarks[_CHEEKS[0]] - landmarks[_CHEEKS[1]]) / distance
+    if not (_EYES_TO_MOUTH[0] <= to_mouth <= _EYES_TO_MOUTH[1] and _FACE_WIDTH[0] <= across <= _FACE_WIDTH[1]):
+        return "shape"
+    return None
+
+
+class SubjectMesh:
+    """Runs the refined face mesh on a crop around one face, picture after picture.
+
+    The crop keeps other faces out, makes a small face large enough for the model and costs the same in a picture of any size. It stays
+    put until the face has drifted or grown, because MediaPipe tracks in its coordinates. MediaPipe does not smooth
+    landmarks over time: a jump is there in full in the picture it happens in.
+    Use it as a context manager; not for several threads at once.
+    """
+
+    def __init__(self) -> None:
+        with quiet_native():
+            import mediapipe as mp
+
+            self._mesh = mp.solutions.face_mesh.FaceMesh(max_num_faces=1, refine_landmarks=True)
+            self._mesh.process(np.zeros((_SMALLEST_READ, _SMALLEST_READ, 3), np.uint8))
+        self._crop: tuple[float, float, float] | None = None  # centre x, centre y, side
+        self._spoke = False  # it speaks to stderr once, with the first face
+
+    def __enter__(self) -> "SubjectMesh":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with quiet_native():
+            self._mesh.close()
+
+    def forget(self) -> None:
+        """Let the next call start from the expected place, not from where the face was."""
+        self._crop = None
+
+    def __call__(self, rgb: np.ndarray, expected: np.ndarray | None) -> np.ndarray | None:
+        """(478, 3) float32 landmarks in pixels of the (H, W, 3) picture, z in the same unit; None if no face is seen.
+
+        expected: (3,) centre x, centre y and width a detector would see, used while no face is being tracked.
+        """
+        moved = False
+        if self._crop is None:
+            if expected is None:
+                return None
+            self._crop = (expected[0], expected[1], _CROP_PER_DETECTION * expected[2])
+            moved = True
+        landmarks = self._read(rgb)
+        if moved:
+            # The tracker still held a place in the old crop; a second look at the same picture starts from the right one.
+            landmarks = self._read(rgb)
+        if landmarks is None:
+            self._crop = None
+        elif self._follow(mesh_box(landmarks)):
+            landmarks = self._read(rgb)
+            landmarks = self._read(rgb)
+            if landmarks is None:
+                self._crop = None
+        return landmarks
+
+    def _follow(self, face: np.ndarray) -> bool:
+        """Move the crop if the face has drifted or grown too far in it; whether it moved."""
+        x, y, side = self._crop
+        ratio = _CROP_PER_MESH * face[2] / side
+        drift = max(abs(face[0] - x), abs(face[1] - y)) / side
+        if drift <= _MOVE_REACH and 1 / _MOVE_RATIO <= ratio <= _MOVE_RATIO:
+            return False
+        self._crop = (face[0], face[1], _CROP_PER_MESH * face[2])
+        return True
+
+    def _read(self, rgb: np.ndarray) -> np.ndarray | None:
+        import cv2
+
+        crop, left, top = square_crop(rgb, *self._crop)
+        side = crop.shape[0]
+        read = int(np.clip(side, _SMALLEST_READ, _LARGEST_READ))
+        if read != side:
+            how = cv2.INTER_AREA if read < side else cv2.INTER_LINEAR
+            crop = cv2.resize(crop, (read, read), interpolation=how)
+        with nullcontext() if self._spoke else quiet_native():
+            faces = self._mesh.process(np.ascontiguousarray(crop)).multi_face_landmarks
+        if not faces:
+            return None
+        self._spoke = True
+        points = np.array([(p.x, p.y, p.z) for p in faces[0].landmark], dtype=np.float32)
+        return points * np.float32(side) + np.array([left, top, 0], dtype=np.float32)
