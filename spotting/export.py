@@ -64,7 +64,8 @@ class Writer:
         """Writes atomically; raises OSError where that is impossible."""
         text = self.render(result, Path(path))
         with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="")
+            # File names need not be valid Unicode; their bytes are passed on as they are.
+            temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def get_writer(name: str) -> Writer:
@@ -177,7 +178,11 @@ def render_textgrid(result: SpotResult, path: Path) -> str:
         lines += [f"    item [{index}]:", '        class = "IntervalTier"', f'        name = "{name}"']
         lines += ["        xmin = 0", f"        xmax = {stop:.3f}", f"        intervals: size = {len(pieces)}"]
         for piece, (start, end, text) in enumerate(pieces, 1):
-            lines += [f"        intervals [{piece}]:", f"            xmin = {start:.3f}", f"            xmax = {end:.3f}"]
+            lines += [
+                f"        intervals [{piece}]:",
+                f"            xmin = {start:.3f}",
+                f"            xmax = {end:.3f}",
+            ]
             lines += [f'            text = "{text}"']
     lines += [f"    item [{len(lanes) + 1}]:", '        class = "TextTier"', '        name = "apex"']
     lines += ["        xmin = 0", f"        xmax = {stop:.3f}", f"        points: size = {len(apexes)}"]

@@ -1,4 +1,4 @@
-"""A picture of a result: intensity over time, the intervals found, where there was no face, and stills of some events."""
+"""A picture of a result: intensity over time, the intervals found, where no face was usable, stills of some events."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -86,7 +86,9 @@ def _draw_row(axes: "Axes", result: SpotResult, start_s: float, end_s: float) ->
 
     half = 0.5 / result.timebase.rate
     for first, end in _runs(~valid):
-        axes.axvspan(times[first] - half, times[end - 1] + half, facecolor="#eeeeee", edgecolor="#999999", hatch="///", lw=0)
+        axes.axvspan(
+            times[first] - half, times[end - 1] + half, facecolor="#eeeeee", edgecolor="#999999", hatch="///", lw=0
+        )
     curve = np.where(valid, result.intensity, np.nan)
     axes.fill_between(times, 0, curve, color="#bbbbbb", lw=0)
     axes.plot(times, curve, color="#333333", lw=0.9)
@@ -100,7 +102,9 @@ def _draw_row(axes: "Axes", result: SpotResult, start_s: float, end_s: float) ->
             axes.text(spot.apex_s, 1.03, str(number), color=colour, ha="center", va="bottom", fontsize=8, weight="bold")
 
 
-def _draw_stills(figure: "Figure", cell, result: SpotResult, events: list[int], stills: Mapping[int, np.ndarray]) -> None:
+def _draw_stills(
+    figure: "Figure", cell, result: SpotResult, events: list[int], stills: Mapping[int, np.ndarray]
+) -> None:
     from matplotlib.gridspec import GridSpecFromSubplotSpec
 
     groups = GridSpecFromSubplotSpec(1, MAX_EVENTS_WITH_STILLS, subplot_spec=cell, wspace=0.06)

@@ -28,10 +28,10 @@ COLUMNS: tuple[str, ...] = (
 class SpotResult:
     """The expressions of one video, in order of time, and what is needed to judge and to draw them.
 
-    video: the path as it was given. intensity: (N,) expression intensity 0..1 per clock tick. segment: (N,) int, number of
-    the unbroken stretch with a usable face, -1 where there is none. coverage: fraction of ticks with a usable face.
-    warnings: one sentence each (damaged file, second face ...). provenance: JSON-serialisable account of version,
-    weights and options.
+    video: the path as it was given. intensity: (N,) expression intensity 0..1 per clock tick. segment: (N,) int,
+    number of the unbroken stretch with a usable face, -1 where there is none. coverage: fraction of ticks with a
+    usable face. warnings: one sentence each (damaged file, second face ...). provenance: JSON-serialisable account of
+    version, weights and options.
     Raises ValueError if the two curves do not fit the time base.
     """
 

@@ -13,7 +13,7 @@ _MARGIN = 1.35  # side of the square cut-out over the face's larger extent
 
 
 def face_squares(features: FaceFeatures, frames: Iterable[int]) -> dict[int, tuple[float, float, float]]:
-    """Source frame -> (centre x, centre y, side) in pixels of a square around the face; frames without a face are left out."""
+    """Source frame -> (centre x, centre y, side) of a square around the face, in pixels; without a face, no entry."""
     squares = {}
     for frame in frames:
         points = features.landmarks[features.timebase.tick_of_frame(frame)][:, :2]
@@ -30,7 +30,7 @@ def read_stills(
 ) -> dict[int, np.ndarray]:
     """Source frame -> (STILL_SIZE, STILL_SIZE, 3) uint8 cut-out of the video, black beyond the picture's edge.
 
-    Reads from the beginning to the last frame asked for, because only counting decoded frames is sure to hit the right one.
+    Reads from the beginning to the last frame asked for: only counting decoded frames is sure to hit the right one.
     Raises VideoNotFoundError, NotAVideoError.
     """
     stills: dict[int, np.ndarray] = {}

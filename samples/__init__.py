@@ -1,0 +1,1 @@
+"""A clip to try facespot on, with its truth."""
