@@ -22,8 +22,9 @@ _VIDEOS = ("video code", "video")
 
 
 def read_casme2(path: str | Path) -> "pd.DataFrame":
-    """Records of `CASME_sq_gt.xlsx` / `CAS(ME)^2code_final.xlsx`. Subjects are named as their folders (`s15`), videos by
-    subject and video code (`15_0401`), the beginning of the file names.
+    """Records of `CASME_sq_gt.xlsx` / `CAS(ME)^2code_final.xlsx`.
+
+    Subjects are named as their folders (`s15`), videos by subject and video code (`15_0401`): so file names begin.
 
     Offset 0 means that the face never returned to neutral; the offset is then missing. Raises AnnotationError with
     file, row and column for anything else that does not fit.

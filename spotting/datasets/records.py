@@ -10,8 +10,6 @@ expression that never returned to neutral, onset and offset of a point label. Wh
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...extract.timebase import CLOCK_HZ
 from ..intervals import ExpressionType, Interval
 from .aus import parse_aus
@@ -23,8 +21,8 @@ if TYPE_CHECKING:
 RECORD_COLUMNS = ("dataset", "subject", "video", "onset", "apex", "offset", "type", "aus", "fps")
 KEY = ("dataset", "subject", "video")
 
-# The authors' release of GIM ends an expression without an offset this many frames after its onset (CAS(ME)^2, 30 fps).
-OPEN_OFFSET_FRAMES = 20
+# The authors' release of GIM ends an expression without an offset 20 frames after its onset (CAS(ME)^2, 30 fps).
+OPEN_EXPRESSION_S = 20 / 30
 
 
 def make_records(rows: Iterable[dict[str, Any]], notes: Sequence[str] = ()) -> "pd.DataFrame":
@@ -105,18 +103,19 @@ def counts(records: "pd.DataFrame") -> dict[str, int]:
     return {kind: int((records["type"] == kind).sum()) for kind in ("macro", "micro")}
 
 
-def close_open_offsets(records: "pd.DataFrame", frames: int = OPEN_OFFSET_FRAMES) -> "pd.DataFrame":
-    """A copy in which every expression that never returned to neutral ends `frames` after its onset, at its apex if that
-    comes later.
+def close_open_offsets(records: "pd.DataFrame", seconds: float = OPEN_EXPRESSION_S) -> "pd.DataFrame":
+    """A copy in which every expression that never returned to neutral ends `seconds` after its onset, or at its apex
+    if that comes later.
 
-    Evaluation needs an end. The authors' released labels of CAS(ME)^2 end the same way in 36 of its 44 open expressions;
-    in the others they kept the 20 frames and moved the apex, or set the end by hand. Point labels, which have no onset
-    either, stay as they are.
+    Evaluation needs an end. The authors' released labels of CAS(ME)^2 end the same way in 36 of its 44 open
+    expressions; in the others they kept the 20 frames and moved the apex, or set the end by hand. Point labels, which
+    have no onset either, stay as they are.
     """
     closed = records.copy()
     open_ended = closed["onset"].notna() & closed["offset"].isna()
+    last = closed["onset"] + (closed["fps"] * seconds).round().astype("Int64")
     apex = closed["apex"].fillna(closed["onset"])
-    closed.loc[open_ended, "offset"] = np.maximum(closed["onset"] + frames, apex)[open_ended]
+    closed.loc[open_ended, "offset"] = last.where(last >= apex, apex)[open_ended]
     return closed
 
 
