@@ -1,0 +1,246 @@
+"""Tracking of facial sample points from every frame to all later frames within a snippet's reach.
+
+Each frame of a run is a *reference*: its sample points are tracked from its own picture straight to each later
+picture, never chained from frame to frame, so that errors do not add up and slow motion accumulates.
+
+All pictures of a run are cut to one square window around the face and resized to `CROP_SIZE`. When the face drifts
+out of place the window moves and every picture still in reach is cut again, so that any two pictures that are
+compared share one window and its moves never show up as motion.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, get_args
+
+import cv2
+import numpy as np
+
+from .features import SNIPPET_STEPS
+from .frames import FaceFrame
+from .regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS
+from .timebase import CLOCK_HZ
+
+FlowMethod = Literal["lk", "dis"]
+FLOW_METHODS: tuple[FlowMethod, ...] = get_args(FlowMethod)
+
+HORIZON_S = (SNIPPET_STEPS - 1) / CLOCK_HZ
+CROP_SIZE = 256  # px: the side every cut is resized to
+_CROP_SIDE = 3.4  # x inter-ocular distance: forehead to chin with room for half a second of head motion
+_CROP_DRIFT = 0.12  # of the side: how far the face may stray from the middle before the window follows
+_CROP_ZOOM = 1.2  # how much larger or smaller the face may get before the window is resized
+_IOD_FRAMES = 15  # running median: half a second at 30 fps
+
+# Where an ROI is sampled, in fractions of the inter-ocular distance along and across the line of the eyes.
+_SAMPLE_PATTERN = np.array([(0.0, 0.0), (-0.06, 0.0), (0.06, 0.0), (0.0, -0.05), (0.0, 0.05)], np.float32)
+N_ROI = len(ROI_MESH_POINTS)
+N_SAMPLES = len(_SAMPLE_PATTERN)
+# A track further than this from where the face mesh sees the point is lost: mesh errors stay well below it.
+_STRAY_LIMIT = 0.25  # x inter-ocular distance
+
+
+def eye_distance(landmarks: np.ndarray) -> float:
+    """Inter-ocular distance of (478, 3) mesh points in their unit.
+
+    Depth counts too: the distance in the picture alone shrinks as the head turns and would inflate all motion.
+    """
+    left, right = (landmarks[list(EYE_CORNERS[side])].mean(0) for side in ("image_left", "image_right"))
+    return float(np.linalg.norm(right - left))
+
+
+def sample_points(landmarks: np.ndarray, iod: float) -> np.ndarray:
+    """Picture positions to track, ROI after ROI and then the rigid points: (P, 2), P = N_ROI * N_SAMPLES + rigid."""
+    left, right = (landmarks[list(EYE_CORNERS[side]), :2].mean(0) for side in ("image_left", "image_right"))
+    along = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
+    axes = np.stack([along, (-along[1], along[0])]) * iod
+    centres = np.stack([landmarks[list(mesh), :2].mean(0) for mesh in ROI_MESH_POINTS.values()])
+    samples = centres[:, None] + _SAMPLE_PATTERN @ axes
+    return np.concatenate([samples.reshape(-1, 2), landmarks[list(RIGID_MESH_POINTS), :2]]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class CropWindow:
+    """A square of the picture (may reach over its edge) and the exact map between its pixels and the resized cut."""
+
+    x: int
+    y: int
+    side: int
+
+    @property
+    def scale(self) -> float:
+        """Cut pixels per picture pixel."""
+        return CROP_SIZE / self.side
+
+    def cut(self, gray: np.ndarray) -> np.ndarray:
+        """(CROP_SIZE, CROP_SIZE) uint8; beyond the picture its edge is repeated."""
+        height, width = gray.shape
+        top, left = max(0, -self.y), max(0, -self.x)
+        bottom, right = max(0, self.y + self.side - height), max(0, self.x + self.side - width)
+        inner = gray[max(self.y, 0) : self.y + self.side - bottom, max(self.x, 0) : self.x + self.side - right]
+        if top or left or bottom or right:
+            inner = cv2.copyMakeBorder(inner, top, bottom, left, right, cv2.BORDER_REPLICATE)
+        how = cv2.INTER_AREA if self.side > CROP_SIZE else cv2.INTER_LINEAR
+        return cv2.resize(inner, (CROP_SIZE, CROP_SIZE), interpolation=how)
+
+    def into(self, points: np.ndarray) -> np.ndarray:
+        """Picture positions (..., 2) to cut positions; pixel centres are at whole numbers in both."""
+        return (points - (self.x, self.y) + 0.5) * self.scale - 0.5
+
+    def holds(self, centre: np.ndarray, iod: float) -> bool:
+        """Whether a face (centre and inter-ocular distance in the picture) still sits well in the window."""
+        drift = np.abs(centre - (self.x + self.side / 2, self.y + self.side / 2)).max() / self.side
+        zoom = _CROP_SIDE * iod / self.side
+        return bool(drift <= _CROP_DRIFT and 1 / _CROP_ZOOM <= zoom <= _CROP_ZOOM)
+
+    @classmethod
+    def around(cls, centre: np.ndarray, iod: float) -> "CropWindow":
+        side = max(round(_CROP_SIDE * iod), 16)
+        x, y = np.rint(centre - side / 2).astype(int)
+        return cls(int(x), int(y), side)
+
+
+class Tracker(Protocol):
+    """How points of one cut are found in another."""
+
+    def __call__(
+        self, reference: np.ndarray, current: np.ndarray, points: np.ndarray, guess: np.ndarray, rough: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (P, 2) in `current` and whether each is trusted (P,) bool.
+
+        reference, current: cuts; points: (P, 2) in `reference`; guess: (P, 2) where they may be in `current`;
+        rough: the guess comes from the face mesh and may be some pixels off.
+        """
+
+
+def track_lk(
+    reference: np.ndarray, current: np.ndarray, points: np.ndarray, guess: np.ndarray, rough: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pyramidal Lucas-Kanade. Unless the guess is rough the finest level alone is enough."""
+    found, status, _ = cv2.calcOpticalFlowPyrLK(
+        reference,
+        current,
+        points[:, None],
+        guess[:, None].copy(),
+        winSize=(_LK_WINDOW, _LK_WINDOW),
+        maxLevel=_LK_ROUGH_LEVELS if rough else 0,
+        criteria=(cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.02),
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+        minEigThreshold=1e-4,
+    )
+    return found[:, 0], status[:, 0] > 0
+
+
+_LK_WINDOW = 15  # px of the cut: a fifth of the inter-ocular distance
+_LK_ROUGH_LEVELS = 2
+_DIS_PATCH = 9  # px of the cut: dense flow is averaged over this square around a point
+
+
+class DenseTracker:
+    """Dense inverse search (cv2.DISOpticalFlow) over the whole cut, averaged around each point."""
+
+    def __init__(self) -> None:
+        self._dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def __call__(
+        self, reference: np.ndarray, current: np.ndarray, points: np.ndarray, guess: np.ndarray, rough: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        flow = cv2.blur(self._dis.calc(reference, current, None), (_DIS_PATCH, _DIS_PATCH))
+        at = cv2.remap(flow, points[:, None, 0], points[:, None, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        inside = np.all((points >= 0) & (points < CROP_SIZE), axis=1)
+        return points + at[:, 0], inside
+
+
+_TRACKERS: dict[FlowMethod, Callable[[], Tracker]] = {"lk": lambda: track_lk, "dis": DenseTracker}
+
+
+@dataclass(eq=False)
+class _Reference:
+    """One earlier picture whose points are being followed. Positions in picture pixels."""
+
+    time: float
+    gray: np.ndarray
+    mesh: np.ndarray  # (P, 2) the sample points, laid on its own face mesh
+    iod: float
+    cut: np.ndarray
+    found: np.ndarray = field(init=False)  # (P, 2) positions in the latest frame
+    trusted: np.ndarray = field(init=False)  # (P,)
+
+    def __post_init__(self) -> None:
+        self.found = self.mesh.copy()
+        self.trusted = np.ones(len(self.mesh), bool)
+
+
+@dataclass(frozen=True, eq=False)
+class FrameMotion:
+    """How the points of each reference in reach moved up to one frame.
+
+    times: (R,) seconds of the references, oldest first, the frame itself last. iod: (R,) px.
+    points, displacements: (R, P, 2) px, laid out as by `sample_points`; trusted: (R, P) bool.
+    """
+
+    times: np.ndarray
+    iod: np.ndarray
+    points: np.ndarray
+    displacements: np.ndarray
+    trusted: np.ndarray
+
+
+class FlowTracker:
+    """Follows the sample points of one unbroken run of frames. Holds the pictures of about half a second.
+
+    Raises ValueError for an unknown method.
+    """
+
+    def __init__(self, method: FlowMethod = "lk") -> None:
+        if method not in FLOW_METHODS:
+            raise ValueError(f"flow must be one of {FLOW_METHODS}, got {method!r}")
+        self._track = _TRACKERS[method]()
+        self._references: deque[_Reference] = deque()
+        self._iods: deque[float] = deque(maxlen=_IOD_FRAMES)
+        self._window: CropWindow | None = None
+
+    def add(self, frame: FaceFrame) -> FrameMotion:
+        """Track every reference in reach to `frame`, which then becomes a reference itself. Needs its landmarks."""
+        landmarks = frame.landmarks
+        self._iods.append(eye_distance(landmarks))
+        iod = float(np.median(self._iods))
+        mesh = sample_points(landmarks, iod)
+        # A reference whose last step the previous frame already reached is complete.
+        while self._references and self._references[0].time + HORIZON_S <= self._references[-1].time + 1e-6:
+            self._references.popleft()
+        self._aim(mesh, iod)
+        current = _Reference(frame.time, frame.gray, mesh, iod, self._window.cut(frame.gray))
+        step = np.zeros_like(mesh)
+        for age, reference in enumerate(reversed(self._references)):
+            # The newest reference starts from the mesh; its step then carries every older track to this frame.
+            guess = np.where(reference.trusted[:, None], reference.found + step, mesh) if age else mesh
+            self._follow(reference, current, guess, rough=age == 0)
+            if age == 0:
+                step = np.where(reference.trusted[:, None], reference.found - reference.mesh, mesh - reference.mesh)
+        self._references.append(current)
+        return FrameMotion(
+            times=np.array([r.time for r in self._references]),
+            iod=np.array([r.iod for r in self._references]),
+            points=np.stack([r.mesh for r in self._references]),
+            displacements=np.stack([r.found - r.mesh for r in self._references]),
+            trusted=np.stack([r.trusted for r in self._references]),
+        )
+
+    def _aim(self, mesh: np.ndarray, iod: float) -> None:
+        """Move the window when the face has strayed, and cut every picture in reach anew."""
+        centre = mesh.mean(0)
+        if self._window is not None and self._window.holds(centre, iod):
+            return
+        self._window = CropWindow.around(centre, iod)
+        for reference in self._references:
+            reference.cut = self._window.cut(reference.gray)
+
+    def _follow(self, reference: _Reference, current: _Reference, guess: np.ndarray, rough: bool) -> None:
+        """Update where the reference's points are in the current picture."""
+        start = self._window.into(reference.mesh).astype(np.float32)
+        end, tracked = self._track(
+            reference.cut, current.cut, start, self._window.into(guess).astype(np.float32), rough
+        )
+        reference.found = reference.mesh + (end - start) / self._window.scale
+        stray = np.linalg.norm(reference.found - current.mesh, axis=1)
+        reference.trusted = tracked & (stray < _STRAY_LIMIT * reference.iod)
