@@ -21,8 +21,20 @@ if TYPE_CHECKING:
     from .extract.features import FaceFeatures
     from .spotting.result import SpotResult
 
-# What an input costs in names: its own stem, its full name, with its folder, and with a hash that settles everything.
+# Names of an output, from short to certain: the video's stem, its full name, with its folder, with a hash of its path.
 _NAME_LEVELS = 4
+# Column -> width.
+_TABLE = {
+    "#": 4,
+    "type": 5,
+    "onset s": 8,
+    "apex s": 8,
+    "offset s": 8,
+    "onset frame": 11,
+    "apex frame": 10,
+    "offset frame": 12,
+    "confidence": 10,
+}
 
 
 def spot_videos(
@@ -80,7 +92,7 @@ def extract_videos(
             console.say(f"{click.format_filename(video)}: {_seen(features.coverage, features.timebase.duration_s)}")
             console.warn(video, features.provenance.get("warnings", ()))
     if not batch.failures:
-        console.say(f"features are in {click.format_filename(store.directory)}")
+        console.say(f"features are in {click.format_filename(store.folder)}")
     return batch.finish()
 
 
@@ -228,12 +240,12 @@ def table(result: "SpotResult") -> str:
     )
     lines = [f"{click.format_filename(result.video)}: {found}; {_seen(result.coverage, result.timebase.duration_s)}"]
     if n:
-        lines.append("   #  type   onset s   apex s  offset s    onset    apex  offset frame  confidence")
+        lines.append("  ".join(name.rjust(width) for name, width in _TABLE.items()))
     for number, s in enumerate(result.spots, 1):
-        lines.append(
-            f"{number:4d}  {s.type}  {s.onset_s:8.2f} {s.apex_s:8.2f}  {s.offset_s:8.2f} "
-            f"{s.onset_frame:8d} {s.apex_frame:7d} {s.offset_frame:7d}        {s.confidence:10.2f}"
-        )
+        seconds = [f"{t:.2f}" for t in (s.onset_s, s.apex_s, s.offset_s)]
+        frames = [str(f) for f in (s.onset_frame, s.apex_frame, s.offset_frame)]
+        cells = [str(number), s.type, *seconds, *frames, f"{s.confidence:.2f}"]
+        lines.append("  ".join(cell.rjust(width) for cell, width in zip(cells, _TABLE.values(), strict=True)))
     return "\n".join(lines)
 
 
