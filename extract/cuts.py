@@ -10,6 +10,9 @@ _NOISE_VARIANCE = 4.0  # gray levels squared; keeps nearly flat pictures from be
 _SHIFTS = tuple((dy, dx) for dy in range(-2, 3) for dx in range(-2, 3))  # thumbnail pixels a pan may move in one step
 _MEMORY = 15  # steps that tell how much change is usual here
 _USUAL_FACTOR = 5.0
+_REPEATED = 1e-4  # a picture shown twice differs by less; it says nothing about what change is usual
+_BREADTH = 0.25  # of the median difference between unrelated pictures, which for standardised pixels is 0.95
+_UNRELATED_MEDIAN = 0.95
 
 
 def thumbnail(gray: np.ndarray) -> np.ndarray:
@@ -43,11 +46,17 @@ def _panned_difference(a: np.ndarray, b: np.ndarray) -> float:
     return best
 
 
+def _is_broad(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether most of the picture differs, as at a cut; a large thing that moves leaves the rest as it was."""
+    return bool(np.median(np.abs(a - b)) >= _BREADTH * _UNRELATED_MEDIAN)
+
+
 class SuddenChange:
     """Tells for each picture of a stream whether it breaks with the one before.
 
-    It does when the two differ, a small shift aside, by at least `floor` (`difference`) and by five times what
-    the last steps usually differ by, so that a steady pan or a shaking camera is no row of cuts.
+    It does when most of the picture differs and the whole does, a small shift aside, by at least `floor` (see
+    `difference`) and by five times what the last steps usually differ by: a moving head, a steady pan or a shaking
+    camera is no cut.
     """
 
     def __init__(self, floor: float) -> None:
@@ -70,8 +79,9 @@ class SuddenChange:
         usual = float(np.median(self._usual)) if self._usual else 0.0
         if change >= self._floor:
             change = min(change, _panned_difference(current, last))
-        if change >= max(self._floor, _USUAL_FACTOR * usual):
+        if change >= max(self._floor, _USUAL_FACTOR * usual) and _is_broad(current, last):
             self._usual.clear()
             return True
-        self._usual.append(change)
+        if change > _REPEATED:
+            self._usual.append(change)
         return False

@@ -18,7 +18,10 @@ _TILE_STEP = 0.75
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """One face in one picture. box: (3,) centre x, centre y and width in pixels. eyes: (2, 2) x, y, left in the image first."""
+    """One face in one picture.
+
+    box: (3,) centre x, centre y and width in pixels. eyes: (2, 2) x, y, the one on the left of the image first.
+    """
 
     box: np.ndarray
     eyes: np.ndarray
@@ -34,8 +37,8 @@ def square_crop(rgb: np.ndarray, centre_x: float, centre_y: float, side: float) 
     import cv2
 
     height, width = rgb.shape[:2]
-    side = max(int(round(side)), 2)
-    left, top = int(round(centre_x - side / 2)), int(round(centre_y - side / 2))
+    side = max(round(side), 2)
+    left, top = round(centre_x - side / 2), round(centre_y - side / 2)
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
     x0, y0 = min(x0, width - 1), min(y0, height - 1)
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)

@@ -1,7 +1,7 @@
 """One subject's face, followed through a recording.
 
-Two passes: `scan_subjects` sees who is there and `choose_subject` picks one (both from `subjects`); `follow_face` then runs the face mesh on
-that one, and `FaceReport` says what was seen, chosen and lost.
+Two passes: `scan_subjects` sees who is there and `choose_subject` picks one (both from `subjects`); `follow_face` then
+runs the face mesh on that one, and `FaceReport` says what was seen, chosen and lost.
 """
 
 from collections import Counter
@@ -36,8 +36,9 @@ _GROW_PART, _GROW_PER_S = 0.1, 2.0
 class FollowStats:
     """What happened while a face was followed; filled in as the frames go by.
 
-    lost counts the frames without usable landmarks by cause: "absent" (not expected there), "unseen" (no mesh), "elsewhere" (a mesh that is not where the subject
-    is), "small", "outside", "shape" (see `mesh.implausibility`), "brief" (a stretch under half a second).
+    lost counts the frames without usable landmarks by cause: "absent" (not expected then), "unseen" (no mesh),
+    "elsewhere" (a mesh that is not where the subject is), "small", "outside", "shape" (see `mesh.implausibility`),
+    "brief" (a stretch under half a second).
     """
 
     frames: int = 0
@@ -51,8 +52,8 @@ class FollowStats:
 class FaceReport:
     """Who was seen and who was followed, JSON-serialisable through `to_dict`.
 
-    faces: one entry per subject, in the order `--face` counts. chosen: index of the followed one. followed: share of the frames with usable
-    landmarks.
+    faces: one entry per subject, in the order `--face` counts. chosen: index of the followed one. followed: share of
+    the frames with usable landmarks. lost: see `FollowStats`.
     """
 
     faces: list[dict[str, float]]
@@ -220,10 +221,10 @@ def follow_face(
 ) -> Iterator[FaceFrame]:
     """The same frames, in order, each with the subject's face mesh or without; `stats` counts along.
 
-    A new segment begins at a hard cut, where the face moves, grows or changes its looks in one frame by more than a head can, when it
-    returns after more than two frames, and after a quarter second without frames. A face missing for one or two
-    frames does not end its segment; those frames have no landmarks. A stretch under half a second is not believed. At most about
-    half a second of frames is held back at a time.
+    A new segment begins at a hard cut, where the face moves, grows or changes its looks in one frame by more than a
+    head can, when it returns after more than two frames, and after a quarter second without frames. A face missing for
+    one or two frames does not end its segment; those frames have no landmarks. A stretch under half a second is not
+    believed. At most about half a second of frames is held back at a time.
     """
     import cv2
 

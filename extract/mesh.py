@@ -17,10 +17,8 @@ _CROP_PER_MESH = 2.0
 _CROP_PER_DETECTION = 2.8  # a detector's box ends at the brows
 _MOVE_REACH = 0.12  # crop sides the face may drift before the crop follows
 _MOVE_RATIO = 1.25  # change of face size before it does
-_SMALLEST_READ, _LARGEST_READ = (
-    256,
-    384,
-)  # pixels across the crop as MediaPipe gets it, whose model reads 192 of 1.5 meshes
+_RELOOK_SHIFT = 0.04  # mesh extents
+_SMALLEST_READ, _LARGEST_READ = 256, 384  # pixels across the crop as given to MediaPipe, whose model reads 192
 
 _MOST_OUTSIDE = 0.2  # share of the points that matter that may lie outside the picture
 _NEEDED_POINTS = np.array(sorted({*RIGID_MESH_POINTS, *(p for points in ROI_MESH_POINTS.values() for p in points)}))
@@ -44,8 +42,8 @@ def mesh_box(landmarks: np.ndarray) -> np.ndarray:
 def implausibility(landmarks: np.ndarray, height: int, width: int) -> str | None:
     """Why a (478, 3) mesh cannot be used in a picture of that size, in one word; None if it can.
 
-    "small": the eyes are under 20 pixels apart (in depth, so that a turned head is not a small one). "outside": over a fifth of the
-    rigid and ROI points are out of the picture. "shape": the mesh has no face's proportions.
+    "small": the eyes are under 20 pixels apart (in depth, so that a turned head is not a small one). "outside": over a
+    fifth of the rigid and ROI points are out of the picture. "shape": the mesh has no face's proportions.
     """
     eyes = eye_centres(landmarks)
     distance = float(np.linalg.norm(eyes[1] - eyes[0]))
@@ -65,9 +63,9 @@ def implausibility(landmarks: np.ndarray, height: int, width: int) -> str | None
 class SubjectMesh:
     """Runs the refined face mesh on a crop around one face, picture after picture.
 
-    The crop keeps other faces out, makes a small face large enough for the model and costs the same in a picture of any size. It stays
-    put until the face has drifted or grown, because MediaPipe tracks in its coordinates. MediaPipe does not smooth
-    landmarks over time: a jump is there in full in the picture it happens in.
+    The crop keeps other faces out, makes a small face large enough for the model and costs the same in a picture of any
+    size. It stays put until the face has drifted or grown, because MediaPipe tracks in its coordinates. MediaPipe does
+    not smooth landmarks over time: a move is there in full in the picture it happens in.
     Use it as a context manager; not for several threads at once.
     """
 
@@ -78,6 +76,7 @@ class SubjectMesh:
             self._mesh = mp.solutions.face_mesh.FaceMesh(max_num_faces=1, refine_landmarks=True)
             self._mesh.process(np.zeros((_SMALLEST_READ, _SMALLEST_READ, 3), np.uint8))
         self._crop: tuple[float, float, float] | None = None  # centre x, centre y, side
+        self._last: np.ndarray | None = None  # where the face was, as `mesh_box`
         self._spoke = False  # it speaks to stderr once, with the first face
 
     def __enter__(self) -> "SubjectMesh":
@@ -96,34 +95,32 @@ class SubjectMesh:
 
         expected: (3,) centre x, centre y and width a detector would see, used while no face is being tracked.
         """
-        moved = False
+        start = None if self._crop is None else self._last
         if self._crop is None:
             if expected is None:
                 return None
             self._crop = (expected[0], expected[1], _CROP_PER_DETECTION * expected[2])
-            moved = True
         landmarks = self._read(rgb)
-        if moved:
-            # The tracker still held a place in the old crop; a second look at the same picture starts from the right one.
+        if landmarks is not None and self._must_move(mesh_box(landmarks)):
+            x, y, extent = mesh_box(landmarks)
+            self._crop = (x, y, _CROP_PER_MESH * extent)
+            # The tracker still holds a place in the old crop: one look is spent on finding the face in the new one.
+            self._read(rgb)
             landmarks = self._read(rgb)
+        elif landmarks is None or start is None or _moved(mesh_box(landmarks), start):
+            # The model is biased by up to a hundredth of the face where it was not centred on it: look again.
+            landmarks = self._read(rgb)
+        self._last = None if landmarks is None else mesh_box(landmarks)
         if landmarks is None:
             self._crop = None
-        elif self._follow(mesh_box(landmarks)):
-            landmarks = self._read(rgb)
-            landmarks = self._read(rgb)
-            if landmarks is None:
-                self._crop = None
         return landmarks
 
-    def _follow(self, face: np.ndarray) -> bool:
-        """Move the crop if the face has drifted or grown too far in it; whether it moved."""
+    def _must_move(self, face: np.ndarray) -> bool:
+        """Whether the face has drifted or grown so far that the crop must follow."""
         x, y, side = self._crop
         ratio = _CROP_PER_MESH * face[2] / side
         drift = max(abs(face[0] - x), abs(face[1] - y)) / side
-        if drift <= _MOVE_REACH and 1 / _MOVE_RATIO <= ratio <= _MOVE_RATIO:
-            return False
-        self._crop = (face[0], face[1], _CROP_PER_MESH * face[2])
-        return True
+        return drift > _MOVE_REACH or not 1 / _MOVE_RATIO <= ratio <= _MOVE_RATIO
 
     def _read(self, rgb: np.ndarray) -> np.ndarray | None:
         import cv2
@@ -141,3 +138,9 @@ class SubjectMesh:
         self._spoke = True
         points = np.array([(p.x, p.y, p.z) for p in faces[0].landmark], dtype=np.float32)
         return points * np.float32(side) + np.array([left, top, 0], dtype=np.float32)
+
+
+def _moved(face: np.ndarray, before: np.ndarray) -> bool:
+    """Whether a face, as `mesh_box`, has moved or grown by more than a few hundredths of its size."""
+    shift = float(np.hypot(*(face[:2] - before[:2]))) / before[2]
+    return shift > _RELOOK_SHIFT or abs(face[2] / before[2] - 1) > _RELOOK_SHIFT

@@ -31,8 +31,8 @@ _FEWEST_LOOKS = 2  # a face seen once is a mistake of the detector, unless the r
 class Subject:
     """One person as the first pass saw them.
 
-    times: (S,) seconds. boxes: (S, 3) centre x, centre y and width of the face in pixels. track: (S,) number of the unbroken
-    sighting each look belongs to. eye_distance: median, pixels. presence: share of the looked-at pictures.
+    times: (S,) seconds. boxes: (S, 3) centre x, centre y and width of the face in pixels. track: (S,) number of the
+    unbroken sighting each look belongs to. eye_distance: median, pixels. presence: share of the looked-at pictures.
     """
 
     times: np.ndarray
@@ -51,8 +51,10 @@ class Subject:
         return self.eye_distance >= SMALLEST_EYE_DISTANCE
 
     def box_at(self, time: float, since: float = -np.inf, reach_s: float = 1.5 * SCAN_PERIOD_S) -> np.ndarray | None:
-        """(3,) box expected at `time`, from looks no earlier than `since`: between two looks of one sighting interpolated,
-        otherwise that of the nearest look within `reach_s` seconds. None where the subject is not expected."""
+        """(3,) box expected at `time`, from looks no earlier than `since`; None where the subject is not expected.
+
+        Interpolated between two looks of one sighting, otherwise that of the nearest look within `reach_s` seconds.
+        """
         after = int(np.searchsorted(self.times, time))
         before = after - 1
         has_before = before >= 0 and self.times[before] >= since
@@ -160,9 +162,10 @@ def scan_subjects(frames: Iterable[VideoFrame]) -> list[Subject]:
     """Who is seen in a recording, the one seen longest first (of equals, the larger).
 
     Looks at one picture every quarter second. Frames may come already thinned; each is read once and none is kept.
-    Where the whole picture shows nothing, faces just seen are looked for in a crop around their last place and, once a second,
-    small faces in tiles. A person who leaves and comes back, or is cut away from and back to, is one subject if the
-    place or the likeness says so. A face seen in one look only counts only if no more than two looks were taken.
+    Faces just seen that the whole picture no longer shows are looked for in a crop around their last place; where there
+    is nothing at all, small faces are looked for in tiles once a second. A person who leaves and comes back, or is cut
+    away from and back to, is one subject if place and likeness say so. A face seen in a single look is ignored unless
+    no more than two looks were taken.
     """
     import cv2
 
