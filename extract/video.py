@@ -1,7 +1,7 @@
 """Reading pictures with their true times from any file FFmpeg reads, or from a folder of numbered images.
 
-`open_video` gives a `VideoStream`, a context manager that yields each `VideoFrame` once, upright, without ever holding
-more than a few. Times come from the container's presentation timestamps, never from a frame counter, because phones
+`open_video` gives a `VideoStream`, a context manager that yields each `VideoFrame` once, upright, and never holds more
+than a few. Times come from the container's presentation timestamps, never from a frame counter, because phones
 and browsers record at a variable rate and headers miscount.
 """
 
@@ -9,7 +9,10 @@ import io
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -29,14 +32,28 @@ TRUNCATED_FRACTION = 0.05
 _TEXT_ART_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 
 
+@dataclass(frozen=True, eq=False)
+class PendingFrame:
+    """A frame whose number and time (as in `VideoFrame`) are known and whose picture is made on demand."""
+
+    index: int
+    time: float
+    picture: Callable[[], np.ndarray | None]
+
+    def develop(self) -> VideoFrame | None:
+        """The frame with its picture, None if that cannot be decoded. Raises NotAVideoError if a folder mixes sizes."""
+        rgb = self.picture()
+        return None if rgb is None else VideoFrame(self.index, self.time, rgb)
+
+
 class VideoStream(ABC):
     """One recording, read once from beginning to end.
 
     path: as it was named. width, height: of the upright pictures, pixels. fps: nominal frames per second, from the
     header. n_frames_hint: what the header says about the number of frames, None where it says nothing; never to be
-    relied on. The rest fills while the frames are read. decode_failures: packets or images that could not be decoded
-    and were left out. time_repairs: timestamps that were missing or did not increase. damage: why the recording is
-    thought to be incomplete, None while it is not. warnings: sentences for the user.
+    relied on. The rest fills while the frames are read. n_frames: given out so far. decode_failures: packets or images
+    that could not be decoded. time_repairs: timestamps that were missing or did not increase. damage: why the recording
+    is thought to be incomplete, None while it is not. warnings: sentences for the user.
     """
 
     def __init__(self, path: Path, fps: float, n_frames_hint: int | None) -> None:
@@ -48,20 +65,25 @@ class VideoStream(ABC):
         self.time_repairs = 0
         self.damage: str | None = None
         self.warnings: list[str] = []
-        self._iterator = self._pictures()
+        self._iterator = self._timed_pictures()
+        self._ahead: deque[tuple[float, Callable[[], np.ndarray | None]]] = deque()
         try:
             # The first picture says what no header does reliably: that there is one, and its upright size.
-            self._first = next(self._iterator, None)
-            if self._first is None:
-                raise NotAVideoError(f"{path}: no picture in it could be decoded; check that it plays")
-        except BaseException:
+            first = None
+            while first is None:
+                seconds, picture = next(self._iterator)
+                first = picture()
+                self._ahead.append((seconds, lambda rgb=first: rgb))
+        except BaseException as error:
             self.close()
+            if isinstance(error, StopIteration):
+                raise NotAVideoError(f"{path}: no picture in it could be decoded; check that it plays") from None
             raise
-        self.height, self.width = self._first[1].shape[:2]
+        self.height, self.width = first.shape[:2]
 
     @abstractmethod
-    def _pictures(self) -> Iterator[tuple[float, np.ndarray]]:
-        """(seconds on any origin, strictly increasing; upright (H, W, 3) uint8 RGB), in order."""
+    def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], np.ndarray | None]]]:
+        """(seconds on any origin, strictly increasing; maker of the upright (H, W, 3) uint8 RGB picture), in order."""
 
     @abstractmethod
     def close(self) -> None:
@@ -71,18 +93,24 @@ class VideoStream(ABC):
     def damaged(self) -> bool:
         return self.damage is not None
 
-    def __iter__(self) -> Iterator[VideoFrame]:
-        """Every remaining frame. Raises NotAVideoError where a folder mixes sizes."""
-        while (picture := self._next()) is not None:
-            seconds, rgb = picture
+    def pending(self) -> Iterator[PendingFrame]:
+        """Every remaining frame, for a reader that does not need all the pictures: turning one into RGB costs time."""
+        while True:
+            timed = self._ahead.popleft() if self._ahead else next(self._iterator, None)
+            if timed is None:
+                return
+            seconds, picture = timed
             if self.n_frames == 0:
                 self._origin = seconds
             self.n_frames += 1
-            yield VideoFrame(self.n_frames - 1, seconds - self._origin, rgb)
+            yield PendingFrame(self.n_frames - 1, seconds - self._origin, picture)
 
-    def _next(self) -> tuple[float, np.ndarray] | None:
-        first, self._first = self._first, None
-        return first if first is not None else next(self._iterator, None)
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """Every remaining frame that can be decoded. Raises NotAVideoError where a folder mixes sizes."""
+        for frame in self.pending():
+            developed = frame.develop()
+            if developed is not None:
+                yield developed
 
     def __enter__(self) -> Self:
         return self
@@ -153,6 +181,7 @@ class _VideoFile(VideoStream):
         best = self._container.streams.best("video")
         self._stream = best if best in streams else streams[0]
         self._stream.thread_type = "AUTO"
+        self._coded_shape: tuple[int, int] | None = None  # (height, width) before any turning
         rate = self._stream.average_rate or self._stream.guessed_rate
         fps = float(rate) if rate else FALLBACK_FPS
         self._promised_s = _promised_seconds(self._container, self._stream)
@@ -162,17 +191,14 @@ class _VideoFile(VideoStream):
     def close(self) -> None:
         self._container.close()
 
-    def _pictures(self) -> Iterator[tuple[float, np.ndarray]]:
+    def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], np.ndarray | None]]]:
         clock = _Clock(1.0 / self.fps)
         start = end = None
-        shape = None
         for frame in self._frames():
-            rgb, shape = self._upright(frame, shape)
-            seconds = clock.seconds(frame.time)
+            end = clock.seconds(frame.time)
+            start = end if start is None else start
             self.time_repairs = clock.repairs
-            start = seconds if start is None else start
-            end = seconds
-            yield seconds, rgb
+            yield end, partial(self._upright, frame)
         if start is not None:
             self._judge(end - start + clock.period_s)
 
@@ -198,16 +224,17 @@ class _VideoFile(VideoStream):
             self.decode_failures += sum(frame.is_corrupt for frame in frames)
             yield from frames
 
-    def _upright(self, frame: av.VideoFrame, shape: tuple[int, int] | None) -> tuple[np.ndarray, tuple[int, int]]:
-        """The picture as it is meant to be seen, and the coded (height, width) that every later one is brought to."""
+    def _upright(self, frame: av.VideoFrame) -> np.ndarray:
+        """The picture as it is meant to be seen, in the size of the first one."""
         matrix = _display_matrix(frame)
-        if shape is not None and shape != (frame.height, frame.width):
+        shape = (frame.height, frame.width)
+        self._coded_shape = self._coded_shape or shape
+        if shape != self._coded_shape:
             message = "the picture size changes part way; later pictures were scaled to the first one's"
             if message not in self.warnings:
                 self.warnings.append(message)
-            frame = frame.reformat(width=shape[1], height=shape[0], format="rgb24")
-        rgb = frame.to_ndarray(format="rgb24")
-        return np.ascontiguousarray(_orient(rgb, matrix)), rgb.shape[:2]
+            frame = frame.reformat(height=self._coded_shape[0], width=self._coded_shape[1], format="rgb24")
+        return np.ascontiguousarray(_orient(frame.to_ndarray(format="rgb24"), matrix))
 
     def _judge(self, decoded_s: float) -> None:
         """Called at the end: say what was wrong with the recording as a whole."""
@@ -223,10 +250,7 @@ class _VideoFile(VideoStream):
 
 class _ImageFolder(VideoStream):
     def __init__(self, path: Path, fps: float | None) -> None:
-        self._images = sorted(
-            (p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")),
-            key=_natural_key,
-        )
+        self._images = list_images(path)
         if not self._images:
             raise NotAVideoError(
                 f"{path}: the folder holds no images; give a video file or a folder of numbered images"
@@ -235,6 +259,7 @@ class _ImageFolder(VideoStream):
             raise NotAVideoError(f"{path}: is a folder of images; say how many were taken a second with --fps")
         if not 0 < fps < float("inf"):
             raise NotAVideoError(f"{path}: images cannot be {fps} a second; give --fps a positive number")
+        self._shape: tuple[int, int] | None = None
         super().__init__(path, float(fps), len(self._images))
         numbers = [int(n[-1]) for n in (re.findall(r"\d+", p.stem) for p in self._images) if n]
         if len(numbers) == len(self._images) and len(set(np.diff(numbers))) > 1:
@@ -243,27 +268,34 @@ class _ImageFolder(VideoStream):
     def close(self) -> None:
         self._iterator.close()
 
-    def _pictures(self) -> Iterator[tuple[float, np.ndarray]]:
-        shape = None
+    def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], np.ndarray | None]]]:
         for position, image in enumerate(self._images):
-            rgb = _read_image(image)
-            if rgb is None:
-                self.decode_failures += 1
-                self.damage = f"{self.decode_failures} images could not be decoded, {image.name} the latest"
-                continue
-            if shape is not None and rgb.shape != shape:
-                raise NotAVideoError(
-                    f"{self.path}: {image.name} is {rgb.shape[1]}x{rgb.shape[0]}, the images before it "
-                    f"{shape[1]}x{shape[0]}; put one recording with one size into a folder"
-                )
-            shape = rgb.shape
-            yield position / self.fps, rgb
+            yield position / self.fps, partial(self._read, image)
         if self.damage is not None:
             self.warnings.append(f"damaged: {self.damage}; the others were used")
 
+    def _read(self, image: Path) -> np.ndarray | None:
+        rgb = _read_image(image)
+        if rgb is None:
+            self.decode_failures += 1
+            self.damage = f"{self.decode_failures} of its images could not be decoded, {image.name} the latest"
+            return None
+        self._shape = self._shape or rgb.shape[:2]
+        if rgb.shape[:2] != self._shape:
+            raise NotAVideoError(
+                f"{self.path}: {image.name} is {rgb.shape[1]}x{rgb.shape[0]}, the images before it "
+                f"{self._shape[1]}x{self._shape[0]}; put one recording with one size into a folder"
+            )
+        return rgb
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The images of a folder in the order of their numbers: img2 before img10. Hidden files are left out."""
+    images = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+    return sorted(images, key=_natural_key)
+
 
 def _natural_key(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """Orders img2 before img10; the name itself settles img2 against img02."""
     parts = re.split(r"(\d+)", path.name)
     return [(int(p), "") if i % 2 else (0, p.casefold()) for i, p in enumerate(parts)], path.name
 
