@@ -1,4 +1,4 @@
-"""`GIM` heads and `GIMSpotter`: expression intensity and class scores per tick (GIM, ICLR 2025 and its journal version)."""
+"""`GIM` heads and `GIMSpotter`: expression intensity and class scores per tick (GIM, ICLR 2025 and journal version)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

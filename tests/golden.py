@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from facespot.spotting.points import Point
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no reference vectors at {GOLDEN}")
@@ -18,3 +19,9 @@ def load_golden(name: str) -> dict[str, np.ndarray]:
 def strip_prefix(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     """The arrays whose name begins with prefix, without it."""
     return {key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)}
+
+
+def points_of(frame_label: np.ndarray) -> list[Point]:
+    """Points of a video from its labels per frame: 0 none, 1 macro, 2 micro."""
+    kinds = {1: "macro", 2: "micro"}
+    return [Point(int(t), kinds[int(frame_label[t])]) for t in np.flatnonzero(frame_label)]
