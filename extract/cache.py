@@ -143,7 +143,7 @@ class FeatureCache:
     def store(self, key: CacheKey, features: FaceFeatures) -> Path:
         """Write an entry, in place of an older one, and return its folder. Raises OSError when that fails."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._remove_abandoned()
+        self.remove_abandoned()
         entry = self.folder / key.entry_name
         writer = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
         temporary = self.folder / f".{writer}.tmp"
@@ -205,7 +205,7 @@ class FeatureCache:
                 # Another process stored the same entry between the two renames: ours goes in its place.
         raise OSError(f"{entry}: other processes keep writing it")
 
-    def _remove_abandoned(self) -> None:
+    def remove_abandoned(self) -> None:
         """Delete what a killed writer left. Temporary folders are named `.<host>.<process>.<random>.tmp`."""
         for leftover in self.folder.glob(".*.tmp"):
             named = re.fullmatch(r"\.(.+)\.(\d+)\.[0-9a-f]{8}\.tmp(\.old\.tmp)?", leftover.name)
