@@ -17,6 +17,7 @@ DEFAULT_COMMAND = "run"
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("facespot.cli:run", "Find the expressions in videos (the default)."),
     "extract": ("facespot.cli:extract", "Compute the features of videos and store them in the cache."),
+    "prepare": ("facespot.cli_datasets:prepare", "Compute the features of a whole data set, resumable, in parallel."),
 }
 FORMAT_NAMES = ("csv", "json", "elan", "bids", "vtt", "textgrid")
 
