@@ -127,7 +127,7 @@ class FeatureCache:
             arrays = {name: self._load_array(entry, name, sidecar["arrays"][name]) for name in _ARRAYS}
             timebase = Timebase(np.array(arrays.pop("frame_times")), rate=sidecar["clock"]["rate_hz"])
             return FaceFeatures(**arrays, timebase=timebase, provenance=sidecar["provenance"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise DamagedEntryError(f"{entry}: {error!r}") from error
 
     @staticmethod
