@@ -13,12 +13,14 @@ from .subjects import SMALLEST_EYE_DISTANCE
 N_MESH_POINTS = 478
 
 # The crop. MediaPipe's own tracker reads 1.5 times the mesh's extent, so this leaves room for motion before a move.
-_CROP_PER_MESH = 2.0
-_CROP_PER_DETECTION = 2.8  # a detector's box ends at the brows
-_MOVE_REACH = 0.12  # crop sides the face may drift before the crop follows
+_CROP_PER_MESH = 2.6
+_CROP_PER_DETECTION = 3.3  # a detector's box ends at the brows
+_MOVE_REACH = 0.18  # crop sides the face may drift before the crop follows
 _MOVE_RATIO = 1.25  # change of face size before it does
-_RELOOK_SHIFT = 0.04  # mesh extents
+_RELOOK_SHIFT = 0.04  # mesh extents a face may move between two readings that agree
+_MOST_READS = 4
 _SMALLEST_READ, _LARGEST_READ = 256, 384  # pixels across the crop as given to MediaPipe, whose model reads 192
+_BLANK = np.zeros((_SMALLEST_READ, _SMALLEST_READ, 3), np.uint8)
 
 _MOST_OUTSIDE = 0.2  # share of the points that matter that may lie outside the picture
 _NEEDED_POINTS = np.array(sorted({*RIGID_MESH_POINTS, *(p for points in ROI_MESH_POINTS.values() for p in points)}))
@@ -74,7 +76,7 @@ class SubjectMesh:
             import mediapipe as mp
 
             self._mesh = mp.solutions.face_mesh.FaceMesh(max_num_faces=1, refine_landmarks=True)
-            self._mesh.process(np.zeros((_SMALLEST_READ, _SMALLEST_READ, 3), np.uint8))
+            self._mesh.process(_BLANK)
         self._crop: tuple[float, float, float] | None = None  # centre x, centre y, side
         self._last: np.ndarray | None = None  # where the face was, as `mesh_box`
         self._spoke = False  # it speaks to stderr once, with the first face
@@ -95,25 +97,37 @@ class SubjectMesh:
 
         expected: (3,) centre x, centre y and width a detector would see, used while no face is being tracked.
         """
-        start = None if self._crop is None else self._last
+        before = None if self._crop is None else self._last
         if self._crop is None:
             if expected is None:
                 return None
-            self._crop = (expected[0], expected[1], _CROP_PER_DETECTION * expected[2])
-        landmarks = self._read(rgb)
-        if landmarks is not None and self._must_move(mesh_box(landmarks)):
-            x, y, extent = mesh_box(landmarks)
-            self._crop = (x, y, _CROP_PER_MESH * extent)
-            # The tracker still holds a place in the old crop: one look is spent on finding the face in the new one.
-            self._read(rgb)
+            self._place((expected[0], expected[1], _CROP_PER_DETECTION * expected[2]))
+        landmarks = None
+        # The model is biased, by up to hundredths of the face, where its tracker was not centred on it. So a picture is
+        # read until the face stays put: once, mostly.
+        for _ in range(_MOST_READS):
             landmarks = self._read(rgb)
-        elif landmarks is None or start is None or _moved(mesh_box(landmarks), start):
-            # The model is biased by up to a hundredth of the face where it was not centred on it: look again.
-            landmarks = self._read(rgb)
-        self._last = None if landmarks is None else mesh_box(landmarks)
+            if landmarks is None:
+                if before is None:
+                    break
+                before = None
+                continue
+            face = mesh_box(landmarks)
+            settled = before is not None and not _moved(face, before)
+            before = face
+            if self._must_move(face):
+                self._place((face[0], face[1], _CROP_PER_MESH * face[2]))
+            elif settled:
+                break
+        self._last = None if landmarks is None else before
         if landmarks is None:
             self._crop = None
         return landmarks
+
+    def _place(self, crop: tuple[float, float, float]) -> None:
+        """Set the crop, and make the tracker, which holds a place in the old one, look for the face again."""
+        self._crop = crop
+        self._mesh.process(_BLANK)
 
     def _must_move(self, face: np.ndarray) -> bool:
         """Whether the face has drifted or grown so far that the crop must follow."""
