@@ -37,9 +37,9 @@ def read_stills(
     if not squares:
         return stills
     with open_video(path, fps) as stream:
-        for frame in stream:
-            if frame.index in squares:
-                stills[frame.index] = _cut(frame.rgb, *squares[frame.index])
+        for frame in stream.pending():
+            if frame.index in squares and (developed := frame.develop()) is not None:
+                stills[frame.index] = _cut(developed.rgb, *squares[frame.index])
             if frame.index >= max(squares):
                 break
     return stills
