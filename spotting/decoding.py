@@ -1,0 +1,150 @@
+"""From curves to intervals (paper section 3.6.3, eq. 15-16): thresholds, contrast, class-wise suppression, durations.
+
+Every run of ticks above one of several thresholds is a proposal. Its apex is its highest tick; it takes every class
+whose score there exceeds the gate; its confidence is the outer-inner contrast, the mean intensity inside less that of
+the flanks. Overlapping proposals of one class compete by confidence; macro and micro never suppress each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from .intervals import EXPRESSION_TYPES, Interval
+from .reference_decoding import ReferenceDecoding, decode_reference
+
+Suppression = Literal["share", "iou"]
+
+
+@dataclass(frozen=True)
+class DecodingSettings:
+    """How curves become intervals; pairs are (macro, micro), durations are in ticks, both ends allowed.
+
+    The defaults depart from the paper (`paper()`) in three ways. Overlap is measured as the share of the shorter
+    interval, so that one movement never leaves an interval inside another of its class: their IoU can be small, yet
+    at most one of them can be right. A run with a deep trough is two expressions, and no proposal of its own beside
+    them. And durations are limited to those of the two classes, with room for error: macro 0.5 to 8 s (held
+    expressions outlast the textbook's 4 s), micro up to 17 ticks (annotated ones reach that).
+
+    thresholds: on the intensity, strict. class_gate: on the class score at the apex, strict. flank: length of each
+    flank as a part of the interval's. class_weight: share of the class score in the confidence. max_overlap: more
+    suppresses the weaker. trough: a run that falls below this part of the peaks on both sides is dropped; 0 keeps all.
+    durations: shortest and longest of each class. min_confidence: of each class.
+    Raises ValueError for an unknown measure of overlap or thresholds outside 0..1.
+    """
+
+    thresholds: tuple[float, ...] = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+    class_gate: float = 0.5
+    flank: float = 0.25
+    class_weight: float = 0.0
+    suppression: Suppression = "share"
+    max_overlap: float = 0.5
+    trough: float = 0.5
+    durations: tuple[tuple[int, int], tuple[int, int]] = ((15, 240), (3, 17))
+    min_confidence: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        if self.suppression not in get_args(Suppression):
+            raise ValueError(f"suppression must be one of {get_args(Suppression)}, got {self.suppression!r}")
+        if not self.thresholds or not all(0.0 <= t < 1.0 for t in self.thresholds):
+            raise ValueError(f"thresholds must lie in 0..1, got {self.thresholds}")
+
+    @classmethod
+    def paper(cls) -> "DecodingSettings":
+        """Plain NMS by IoU, no limits of duration. The paper does not give its IoU; 0.5 is the authors'."""
+        return cls(suppression="iou", trough=0.0, durations=((1, 10**9), (1, 10**9)))
+
+
+def decode(
+    intensity: np.ndarray,
+    class_scores: np.ndarray,
+    settings: DecodingSettings | ReferenceDecoding | None = None,
+    segments: Sequence[tuple[int, int]] | None = None,
+) -> list[Interval]:
+    """The expressions in one video, in order of time.
+
+    intensity: (N,) in 0..1. class_scores: (N, 2), macro and micro. segments: half-open, separate tick ranges with a
+    usable face (`FaceFeatures.segments()`, default all of it): no interval and no flank leaves its own.
+    `ReferenceDecoding` settings give the authors' decoding, each segment by itself.
+    Raises ValueError for curves of other shapes or with values that are not finite.
+    """
+    intensity, class_scores = np.asarray(intensity), np.asarray(class_scores)
+    if intensity.ndim != 1 or class_scores.shape != (len(intensity), 2):
+        raise ValueError(f"need curves of shape (N,) and (N, 2), got {intensity.shape} and {class_scores.shape}")
+    if not (np.isfinite(intensity).all() and np.isfinite(class_scores).all()):
+        raise ValueError("the curves hold values that are not finite")
+    settings = settings or DecodingSettings()
+    decode_one = decode_reference if isinstance(settings, ReferenceDecoding) else _decode_segment
+    found = []
+    for start, stop in segments if segments is not None else [(0, len(intensity))]:
+        local = decode_one(intensity[start:stop], class_scores[start:stop], settings)
+        found += [Interval(start + i.onset, start + i.apex, start + i.offset, i.type, i.confidence) for i in local]
+    return sorted(found)
+
+
+def _decode_segment(intensity: np.ndarray, class_scores: np.ndarray, settings: DecodingSettings) -> list[Interval]:
+    found = []
+    proposals = _proposals(intensity, settings)
+    for kind, name in enumerate(EXPRESSION_TYPES):
+        shortest, longest = settings.durations[kind]
+        mine = []
+        for onset, apex, offset, contrast in proposals:
+            score = float(class_scores[apex, kind])
+            confidence = contrast + settings.class_weight * score
+            if (
+                score > settings.class_gate
+                and shortest <= offset - onset + 1 <= longest
+                and confidence >= settings.min_confidence[kind]
+            ):
+                mine.append((confidence, Interval(onset, apex, offset, name, float(np.clip(confidence, 0.0, 1.0)))))
+        found += _suppress(mine, settings)
+    return found
+
+
+def _proposals(intensity: np.ndarray, settings: DecodingSettings) -> list[tuple[int, int, int, float]]:
+    """Onset, apex, offset and contrast (eq. 15) of every different run above a threshold."""
+    sums = np.concatenate([[0.0], np.cumsum(intensity, dtype=np.float64)])
+    runs = {run for threshold in sorted(settings.thresholds) for run in _runs(intensity > threshold)}
+    return [
+        (start, start + int(np.argmax(intensity[start:stop])), stop - 1, _contrast(sums, start, stop, settings.flank))
+        for start, stop in sorted(runs)
+        if not _has_trough(intensity[start:stop], settings.trough)
+    ]
+
+
+def _has_trough(run: np.ndarray, trough: float) -> bool:
+    before, after = np.maximum.accumulate(run), np.maximum.accumulate(run[::-1])[::-1]
+    return bool(np.any(run < trough * np.minimum(before, after)))
+
+
+def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """Half-open ranges of consecutive true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _contrast(sums: np.ndarray, start: int, stop: int, flank: float) -> float:
+    """Mean inside less mean of both flanks, from cumulative sums; flanks end with the segment, and may be missing."""
+    reach = max(1, round(flank * (stop - start)))
+    low, high = max(0, start - reach), min(len(sums) - 1, stop + reach)
+    outside = (start - low) + (high - stop)
+    inside_sum = sums[stop] - sums[start]
+    flank_sum = sums[high] - sums[low] - inside_sum
+    return float(inside_sum / (stop - start) - (flank_sum / outside if outside else 0.0))
+
+
+def _suppress(mine: list[tuple[float, Interval]], settings: DecodingSettings) -> list[Interval]:
+    """The most confident first, then every other that does not overlap one already kept too much."""
+    kept: list[Interval] = []
+    for _, interval in sorted(mine, key=lambda pair: (-pair[0], pair[1])):
+        if all(_overlap(interval, other, settings.suppression) <= settings.max_overlap for other in kept):
+            kept.append(interval)
+    return kept
+
+
+def _overlap(a: Interval, b: Interval, measure: Suppression) -> float:
+    if measure == "iou":
+        return a.iou(b)
+    shared = min(a.offset, b.offset) - max(a.onset, b.onset) + 1
+    return max(0, shared) / min(a.n_ticks, b.n_ticks)
