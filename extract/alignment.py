@@ -2,13 +2,17 @@
 
 The face moves with the head, and that motion is usually many times larger than an expression. Points that no
 muscle moves much (`ANCHOR_MESH_POINTS`) tell how the head moved; what remains of the other points' displacement is
-the expression. Two methods:
+the expression. Three methods:
 
 - `nose`: subtract the mean displacement of the nose (the papers' way). Exact for a pure translation; a head that
   rolls or comes nearer leaves a residue that grows with the distance from the nose.
-- `similarity`: fit translation, roll and scale to the anchors by iteratively re-weighted least squares and subtract
-  what the fitted transform does at each point. Anchors that disagree with the others (hair or background seen at a
-  temple, an eye corner pulled by a squint) lose their say through Tukey's biweight.
+- `similarity`: fit translation, roll and scale to the anchors and subtract what the fit does at each point.
+- `pose`: the same with yaw and pitch. A small turn moves a point in proportion to its depth, so one more term, linear
+  in the depth that the face mesh gives, takes out the parallax between nose, eyes and mouth. It leans a little towards
+  no turn, for few anchors stand out in depth and their noise would otherwise reach the mouth enlarged.
+
+Both fits are iteratively re-weighted least squares: anchors that disagree with the others (hair or background seen at
+a temple, an eye corner pulled by a squint) lose their say through Tukey's biweight.
 """
 
 from typing import Literal, get_args
@@ -17,15 +21,23 @@ import numpy as np
 
 from .regions import NOSE_MESH_POINTS, RIGID_MESH_POINTS
 
-Alignment = Literal["nose", "similarity"]
+Alignment = Literal["nose", "similarity", "pose"]
 ALIGNMENTS: tuple[Alignment, ...] = get_args(Alignment)
 # Mesh points whose motion stands for the head's, per method.
-ANCHOR_MESH_POINTS: dict[Alignment, tuple[int, ...]] = {"nose": NOSE_MESH_POINTS, "similarity": RIGID_MESH_POINTS}
+ANCHOR_MESH_POINTS: dict[Alignment, tuple[int, ...]] = {
+    "nose": NOSE_MESH_POINTS,
+    "similarity": RIGID_MESH_POINTS,
+    "pose": RIGID_MESH_POINTS,
+}
 
 _ITERATIONS = 5
 _TUKEY = 4.685  # biweight cutoff in standard deviations: 95 % efficiency on Gaussian errors
 _MEDIAN_TO_SIGMA = 1.0 / 1.1774  # the length of a 2-D Gaussian error has its median at 1.1774 sigma (Rayleigh)
 _SCALE_FLOOR = 0.002  # of the anchors' spread: below this every anchor agrees and none is an outlier
+_START_FLOOR = 0.05  # the same before the first fit, when roll, scale and turn still look like disagreement
+# Squared units of the anchors' spread added to each term's normal equation. The first two only keep it solvable when
+# anchors are lost; the third is the lean of `pose` towards no turn.
+_RIDGE = (1e-9, 1e-4, 1.0)
 
 
 def remove_head_motion(
@@ -33,27 +45,35 @@ def remove_head_motion(
     displacements: np.ndarray,
     anchors: np.ndarray,
     anchor_displacements: np.ndarray,
-    method: Alignment = "similarity",
+    method: Alignment = "pose",
     anchor_weights: np.ndarray | None = None,
 ) -> np.ndarray:
     """Displacements of `points` that the head's motion does not explain.
 
-    points, displacements: (..., P, 2) reference positions and how far each moved, any one unit, x right and y down.
-    anchors, anchor_displacements: (..., M, 2), the same for the points of `ANCHOR_MESH_POINTS[method]`.
+    points, anchors: (..., P, 2 or 3) and (..., M, 2 or 3) reference positions in any one unit, x right, y down; `pose`
+    needs the depth (any sign and scale, the same for both), the others do not look at it.
+    displacements, anchor_displacements: (..., P, 2) and (..., M, 2), how far each moved. The anchors are the points
+    of `ANCHOR_MESH_POINTS[method]`.
     anchor_weights: (..., M) non-negative trust in each anchor, 0 for one that was lost; default 1. Where all are 0
     the head counts as still. Leading dimensions broadcast.
-    Returns (..., P, 2) in the unit of the input. Raises ValueError for an unknown method.
+    Returns (..., P, 2) in the unit of the input. Raises ValueError for an unknown method or a missing depth.
     """
     if method not in ALIGNMENTS:
         raise ValueError(f"alignment must be one of {ALIGNMENTS}, got {method!r}")
+    if method == "pose" and (points.shape[-1] < 3 or anchors.shape[-1] < 3):
+        raise ValueError("alignment by pose needs the depth of the points and of the anchors")
     if anchor_weights is None:
         anchor_weights = np.ones(anchor_displacements.shape[:-1], anchor_displacements.dtype)
     if method == "nose":
         total = anchor_weights.sum(-1)[..., None]
         mean = np.einsum("...m,...mc->...c", anchor_weights, anchor_displacements) / np.where(total > 0, total, 1.0)
         return displacements - mean[..., None, :]
-    centre, slope, shift = _fit_similarity(_complex(anchors), _complex(anchor_displacements), anchor_weights)
-    head = shift + slope * (_complex(points) - centre)
+    centre = anchors.mean(-2, keepdims=True)
+    spread = np.sqrt(np.mean(np.sum((anchors - centre)[..., :2] ** 2, -1), -1))[..., None, None]
+    terms = 3 if method == "pose" else 2
+    motion = _complex(anchor_displacements)
+    effect = _fit(_terms((anchors - centre) / spread, terms), motion, anchor_weights, spread[..., 0])
+    head = (_terms((points - centre) / spread, terms) @ effect)[..., 0]
     return displacements - np.stack([head.real, head.imag], axis=-1).astype(displacements.dtype)
 
 
@@ -61,37 +81,31 @@ def _complex(points: np.ndarray) -> np.ndarray:
     return points[..., 0] + 1j * points[..., 1]
 
 
-def _fit_similarity(
-    anchors: np.ndarray, motion: np.ndarray, trust: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(centre, slope, shift), each (..., 1) complex: a point p moves by shift + slope * (p - centre).
+def _terms(points: np.ndarray, count: int) -> np.ndarray:
+    """What the head's motion is linear in, (..., P, count) complex: 1 (translation), x + iy (roll and scale: in complex
+    numbers a similarity is one product and one sum) and depth (yaw and pitch)."""
+    plane = _complex(points)
+    return np.stack([np.ones_like(plane), plane, *([points[..., 2].astype(plane.dtype)] if count == 3 else [])], -1)
 
-    In complex numbers a similarity is one product and one sum, so each weighted least-squares step is closed form.
-    """
-    anchors, motion, trust = np.broadcast_arrays(anchors, motion, trust)
-    spread = np.sqrt(np.mean(np.abs(anchors - anchors.mean(-1, keepdims=True)) ** 2, -1, keepdims=True))
-    # Start from the anchors' median motion: one grossly wrong anchor would bend a plain least-squares start.
+
+def _fit(terms: np.ndarray, motion: np.ndarray, trust: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """(..., count, 1) complex factors of the terms (..., M, count) that best give the motion (..., M)."""
     known = trust > 0
+    # Start from the anchors' median motion: one grossly wrong anchor would bend a plain least-squares start.
     start = (masked_median(motion.real, known) + 1j * masked_median(motion.imag, known))[..., None]
-    weights = trust * _biweight(np.abs(motion - start), trust, floor=0.05 * spread)
+    weights = trust * _biweight(np.abs(motion - start), known, _START_FLOOR * spread)
+    ridge = np.diag(_RIDGE[: terms.shape[-1]])
     for _ in range(_ITERATIONS):
-        total = np.maximum(weights.sum(-1, keepdims=True), 1e-12)
-        centre = (weights * anchors).sum(-1, keepdims=True) / total
-        shift = (weights * motion).sum(-1, keepdims=True) / total
-        arms = anchors - centre
-        inertia = (weights * np.abs(arms) ** 2).sum(-1, keepdims=True)
-        torque = (weights * arms.conj() * (motion - shift)).sum(-1, keepdims=True)
-        # Anchors crowded into one spot (or a single one left) cannot tell roll and scale: then only the shift counts.
-        firm = inertia > 1e-3 * total * spread**2
-        slope = np.where(firm, torque / np.where(firm, inertia, 1.0), 0.0)
-        error = np.abs(motion - shift - slope * arms)
-        weights = trust * _biweight(error, trust, floor=_SCALE_FLOOR * spread)
-    return centre, slope, shift
+        weighted = (weights[..., None] * terms).conj().swapaxes(-1, -2)
+        effect = np.linalg.solve(weighted @ terms + ridge, weighted @ motion[..., None])
+        error = np.abs(motion - (terms @ effect)[..., 0])
+        weights = trust * _biweight(error, known, _SCALE_FLOOR * spread)
+    return effect
 
 
-def _biweight(error: np.ndarray, trust: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """Tukey weights from the trusted anchors' median error; `floor` is the least standard deviation assumed."""
-    sigma = np.maximum(masked_median(error, trust > 0)[..., None] * _MEDIAN_TO_SIGMA, floor)
+def _biweight(error: np.ndarray, known: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """Tukey weights from the known anchors' median error; `floor` is the least standard deviation assumed."""
+    sigma = np.maximum(masked_median(error, known)[..., None] * _MEDIAN_TO_SIGMA, floor)
     ratio = np.minimum(error / (_TUKEY * sigma + 1e-30), 1.0)
     return (1.0 - ratio**2) ** 2
 
@@ -101,6 +115,7 @@ def masked_median(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
     One sort of the whole array: numpy's nanmedian is many times slower on short axes.
     """
+    known = np.broadcast_to(known, values.shape)
     ordered = np.sort(np.where(known, values, np.inf), axis=-1)
     count = known.sum(-1, keepdims=True)
     low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=-1)

@@ -49,13 +49,13 @@ def eye_distance(landmarks: np.ndarray) -> float:
 
 
 def sample_points(landmarks: np.ndarray, iod: float) -> np.ndarray:
-    """Picture positions to track, ROI after ROI and then the rigid points: (P, 2), P = N_ROI * N_SAMPLES + rigid."""
+    """Picture positions to track and their depth, (P, 3) px: `N_SAMPLES` per ROI, ROI after ROI, then rigid points."""
     left, right = (landmarks[list(EYE_CORNERS[side]), :2].mean(0) for side in ("image_left", "image_right"))
     along = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
-    axes = np.stack([along, (-along[1], along[0])]) * iod
-    centres = np.stack([landmarks[list(mesh), :2].mean(0) for mesh in ROI_MESH_POINTS.values()])
+    axes = np.array([[*along, 0.0], [-along[1], along[0], 0.0]]) * iod
+    centres = np.stack([landmarks[list(mesh)].mean(0) for mesh in ROI_MESH_POINTS.values()])
     samples = centres[:, None] + _SAMPLE_PATTERN @ axes
-    return np.concatenate([samples.reshape(-1, 2), landmarks[list(RIGID_MESH_POINTS), :2]]).astype(np.float32)
+    return np.concatenate([samples.reshape(-1, 3), landmarks[list(RIGID_MESH_POINTS)]]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,7 @@ class _Reference:
     time: float
     gray: np.ndarray
     mesh: np.ndarray  # (P, 2) the sample points, laid on its own face mesh
+    depth: np.ndarray  # (P, 1)
     iod: float
     cut: np.ndarray
     found: np.ndarray = field(init=False)  # (P, 2) positions in the latest frame
@@ -175,7 +176,7 @@ class FrameMotion:
     """How the points of each reference in reach moved up to one frame.
 
     times: (R,) seconds of the references, oldest first, the frame itself last. iod: (R,) px.
-    points, displacements: (R, P, 2) px, laid out as by `sample_points`; trusted: (R, P) bool.
+    points: (R, P, 3) px as laid out by `sample_points`; displacements: (R, P, 2) px; trusted: (R, P) bool.
     """
 
     times: np.ndarray
@@ -204,12 +205,13 @@ class FlowTracker:
         landmarks = frame.landmarks
         self._iods.append(eye_distance(landmarks))
         iod = float(np.median(self._iods))
-        mesh = sample_points(landmarks, iod)
+        samples = sample_points(landmarks, iod)
+        mesh, depth = samples[:, :2], samples[:, 2:]
         # A reference whose last step the previous frame already reached is complete.
         while self._references and self._references[0].time + HORIZON_S <= self._references[-1].time + 1e-6:
             self._references.popleft()
         self._aim(mesh, iod)
-        current = _Reference(frame.time, frame.gray, mesh, iod, self._window.cut(frame.gray))
+        current = _Reference(frame.time, frame.gray, mesh, depth, iod, self._window.cut(frame.gray))
         step = np.zeros_like(mesh)
         for age, reference in enumerate(reversed(self._references)):
             # The newest reference starts from the mesh; its step then carries every older track to this frame.
@@ -221,7 +223,7 @@ class FlowTracker:
         return FrameMotion(
             times=np.array([r.time for r in self._references]),
             iod=np.array([r.iod for r in self._references]),
-            points=np.stack([r.mesh for r in self._references]),
+            points=np.stack([np.concatenate([r.mesh, r.depth], 1) for r in self._references]),
             displacements=np.stack([r.found - r.mesh for r in self._references]),
             trusted=np.stack([r.trusted for r in self._references]),
         )

@@ -48,7 +48,7 @@ def build_snippets(
     frames: Iterable[FaceFrame],
     *,
     flow: FlowMethod = "lk",
-    alignment: Alignment = "similarity",
+    alignment: Alignment = "pose",
     n_ticks: Callable[[], int] | None = None,
 ) -> Iterator[TickRow]:
     """One row for every tick of the recording, in order.
@@ -225,7 +225,7 @@ def roi_motion(motion: FrameMotion, alignment: Alignment) -> tuple[np.ndarray, n
     """ROI displacements free of head motion, (R, 10, 2) in fractions of the reference's inter-ocular distance, and
     which of them were seen, (R, 10) bool. An ROI moves like the median of its trusted samples."""
     shape = (len(motion.times), N_ROI, N_SAMPLES)
-    points = motion.points[:, : N_ROI * N_SAMPLES].reshape(*shape, 2)
+    points = motion.points[:, : N_ROI * N_SAMPLES].reshape(*shape, 3)
     moved = motion.displacements[:, : N_ROI * N_SAMPLES].reshape(*shape, 2)
     trusted = motion.trusted[:, : N_ROI * N_SAMPLES].reshape(shape)
     displacements = masked_median(np.moveaxis(moved, -1, -2), trusted[..., None, :])
