@@ -105,7 +105,7 @@ _FACE = click.option(
     default="longest",
     show_default=True,
     metavar="N|longest|largest",
-    help="Whom to follow when several people are seen.",
+    help="Whom to follow when several people are seen; N counts from 0, as the warning lists them.",
 )
 _FPS = click.option(
     "--fps", type=click.FloatRange(0, min_open=True), metavar="RATE", help="Images a second, for folders of images."
@@ -148,7 +148,7 @@ _QUIET = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option(
     "--min-confidence",
     type=click.FloatRange(0, 1),
-    metavar="0..1",
+    metavar="X",
     help="Leave out what is less certain.  [default: comes with the weights]",
 )
 @_FACE
