@@ -88,7 +88,7 @@ def read_index(folder: Path) -> list[PreparedVideo]:
 
 
 def write_index(folder: Path, videos: Iterable[PreparedVideo]) -> None:
-    """Replace the index, sorted. The temporary name is always the same: what a killed writer left, the next one takes."""
+    """Replace the index, sorted. The temporary name is always the same: what a killed writer left is overwritten."""
     path = Path(folder) / INDEX_NAME
     temporary = path.with_name(f".{INDEX_NAME}.part")
     with temporary.open("w", encoding="utf-8", newline="") as file:

@@ -6,7 +6,7 @@ offset are used here, to stay inside the expression as a person would who clicks
 """
 
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,24 +32,24 @@ def sample_points(records: "pd.DataFrame", seed: int, spread: float = SPREAD) ->
     from scipy.stats import truncnorm
 
     closed = close_open_offsets(records)
-    frames = []
-    for row in closed.itertuples(index=False):
-        if closed["onset"].dtype.na_value is row.onset:
-            frames.append(int(row.apex))
-            continue
-        onset, offset = int(row.onset), int(row.offset)
-        centre = (onset + offset) / 2 if closed["apex"].dtype.na_value is row.apex else float(row.apex)
-        width = spread * (offset - onset + 1)
-        name = f"{row.dataset}|{row.video}|{onset}|{offset}|{row.type}"
-        uniform = np.random.default_rng([seed, zlib.crc32(name.encode())]).random()
-        # Half a frame of room on both sides, so that rounding does not starve the first and the last frame.
-        low, high = (onset - 0.5 - centre) / width, (offset + 0.5 - centre) / width
-        drawn = centre + width * truncnorm.ppf(uniform, low, high)
-        frames.append(int(np.clip(np.rint(drawn), onset, offset)))
+    apex, onset, offset = (closed[name].to_numpy("float64", na_value=np.nan) for name in ("apex", "onset", "offset"))
+    centre = np.where(np.isnan(apex), (onset + offset) / 2, apex)
+    width = spread * (offset - onset + 1)
+    # Half a frame of room on both sides, so that rounding does not starve the first and the last frame.
+    low, high = (onset - 0.5 - centre) / width, (offset + 0.5 - centre) / width
+    uniform = np.array([_uniform(row, seed) for row in closed.itertuples(index=False)])
+    drawn = np.clip(np.rint(centre + width * truncnorm.ppf(uniform, low, high)), onset, offset)
+    frames = np.where(np.isnan(onset), apex, drawn)
     points = closed[["dataset", "subject", "video"]].copy()
-    points["frame"] = np.asarray(frames, dtype=np.int64)
+    points["frame"] = frames.astype(np.int64)
     points["type"] = closed["type"]
     points["fps"] = closed["fps"]
     points["time_s"] = points["frame"] / points["fps"]
     points.attrs = {}
     return points
+
+
+def _uniform(row: Any, seed: int) -> float:
+    """A number in 0..1 that belongs to this record and seed."""
+    name = f"{row.dataset}|{row.video}|{row.onset}|{row.offset}|{row.type}"
+    return np.random.default_rng([seed, zlib.crc32(name.encode())]).random()
