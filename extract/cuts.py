@@ -11,8 +11,7 @@ _SHIFTS = tuple((dy, dx) for dy in range(-2, 3) for dx in range(-2, 3))  # thumb
 _MEMORY = 15  # steps that tell how much change is usual here
 _USUAL_FACTOR = 5.0
 _REPEATED = 1e-4  # a picture shown twice differs by less; it says nothing about what change is usual
-_BREADTH = 0.25  # of the median difference between unrelated pictures, which for standardised pixels is 0.95
-_UNRELATED_MEDIAN = 0.95
+_BREADTH = 0.25  # median difference over the pictures' spread; two unrelated ones have 0.95
 
 
 def thumbnail(gray: np.ndarray) -> np.ndarray:
@@ -48,7 +47,9 @@ def _panned_difference(a: np.ndarray, b: np.ndarray) -> float:
 
 def _is_broad(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether most of the picture differs, as at a cut; a large thing that moves leaves the rest as it was."""
-    return bool(np.median(np.abs(a - b)) >= _BREADTH * _UNRELATED_MEDIAN)
+    change = a - b
+    spread = np.median(np.abs(change - np.median(change)))
+    return bool(spread >= _BREADTH * np.sqrt((a.var() + b.var()) / 2 + _NOISE_VARIANCE))
 
 
 class SuddenChange:
@@ -61,7 +62,7 @@ class SuddenChange:
 
     def __init__(self, floor: float) -> None:
         self._floor = floor
-        self._last: np.ndarray | None = None
+        self._last: tuple[np.ndarray, np.ndarray] | None = None  # the picture, and standardised
         self._usual: deque[float] = deque(maxlen=_MEMORY)
 
     def forget(self) -> None:
@@ -72,14 +73,15 @@ class SuddenChange:
     def __call__(self, picture: np.ndarray) -> bool:
         """picture: (h, w), the same size every time."""
         current = standardised(picture)
-        last, self._last = self._last, current
-        if last is None:
+        before, self._last = self._last, (picture, current)
+        if before is None:
             return False
+        last_picture, last = before
         change = difference(current, last)
         usual = float(np.median(self._usual)) if self._usual else 0.0
         if change >= self._floor:
             change = min(change, _panned_difference(current, last))
-        if change >= max(self._floor, _USUAL_FACTOR * usual) and _is_broad(current, last):
+        if change >= max(self._floor, _USUAL_FACTOR * usual) and _is_broad(picture, last_picture):
             self._usual.clear()
             return True
         if change > _REPEATED:

@@ -14,6 +14,8 @@ _WIDEST_READ = 640  # pixels; the models read 192 and 128
 _TILE_PIXELS = 480  # a usable face, 48 pixels wide, is then 19 of the 192 pixels the detector reads
 _MOST_TILES_ACROSS = 4
 _TILE_STEP = 0.75
+CROP_PER_DETECTION = 3.3  # side of a crop that shows a face with room around it, in widths of the detector's box
+_CHECK_PIXELS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +120,33 @@ class FaceFinder:
             eyes = np.array([[p.x, p.y] for p in seen.location_data.relative_keypoints[:2]]) * size + offset
             found.append(Detection(np.array([*centre, extent[0]]), eyes, float(seen.score[0])))
         return found
+
+
+class FaceCheck:
+    """Second opinion on a detection: whether a face mesh can be fitted there. Use it as a context manager."""
+
+    def __init__(self) -> None:
+        with quiet_native():
+            import mediapipe as mp
+
+            self._mesh = mp.solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1)
+            self._mesh.process(np.zeros((_CHECK_PIXELS, _CHECK_PIXELS, 3), np.uint8))
+
+    def __enter__(self) -> "FaceCheck":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with quiet_native():
+            self._mesh.close()
+
+    def __call__(self, rgb: np.ndarray, box: np.ndarray) -> bool:
+        """box: as in `Detection`."""
+        import cv2
+
+        crop, _, _ = square_crop(rgb, box[0], box[1], CROP_PER_DETECTION * box[2])
+        crop = cv2.resize(crop, (_CHECK_PIXELS, _CHECK_PIXELS), interpolation=cv2.INTER_AREA)
+        with quiet_native():
+            return bool(self._mesh.process(crop).multi_face_landmarks)
 
 
 def _centres(length: int, side: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from types import TracebackType
 
 import numpy as np
 
-from .detection import square_crop
+from .detection import CROP_PER_DETECTION, square_crop
 from .quiet import quiet_native
 from .regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS
 from .subjects import SMALLEST_EYE_DISTANCE
@@ -14,7 +14,6 @@ N_MESH_POINTS = 478
 
 # The crop. MediaPipe's own tracker reads 1.5 times the mesh's extent, so this leaves room for motion before a move.
 _CROP_PER_MESH = 2.6
-_CROP_PER_DETECTION = 3.3  # a detector's box ends at the brows
 _MOVE_REACH = 0.18  # crop sides the face may drift before the crop follows
 _MOVE_RATIO = 1.25  # change of face size before it does
 _RELOOK_SHIFT = 0.04  # mesh extents a face may move between two readings that agree
@@ -101,7 +100,7 @@ class SubjectMesh:
         if self._crop is None:
             if expected is None:
                 return None
-            self._place((expected[0], expected[1], _CROP_PER_DETECTION * expected[2]))
+            self._place((expected[0], expected[1], CROP_PER_DETECTION * expected[2]))
         landmarks = None
         # The model is biased, by up to hundredths of the face, where its tracker was not centred on it. So a picture is
         # read until the face stays put: once, mostly.

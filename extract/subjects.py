@@ -7,13 +7,13 @@ import numpy as np
 
 from ..errors import NoFaceError
 from .cuts import SuddenChange, difference, standardised, thumbnail
-from .detection import Detection, FaceFinder
+from .detection import Detection, FaceCheck, FaceFinder
 from .frames import VideoFrame
 
 SCAN_PERIOD_S = 0.25
 SMALLEST_EYE_DISTANCE = 20.0  # pixels; below it a micro-expression is a small fraction of a pixel
 
-_CUT_FLOOR = 0.35  # pictures a quarter second apart differ more than neighbours do
+_CUT_FLOOR = 0.25  # pictures a quarter second apart differ more than neighbours do
 _TILE_PERIOD_S = 1.0
 _LINK_GAP_S = 1.0  # longest absence inside one track
 _LINK_REACH = 1.0  # face widths the centre may move between looks
@@ -22,6 +22,7 @@ _MOST_CLOSER_LOOKS = 2  # tracks looked for again in one picture
 _RETURN_GAP_S = 2.0  # absence after which a face in the old place needs a likeness
 _SAME_FACE = 0.8  # likeness of two portraits: 99.9 % of pairs of different people stay below it
 _SAME_FACE_IN_PLACE = 0.6
+_FIRST_CHECKS, _CHECK_EVERY = 4, 8  # looks
 _MOST_PORTRAITS = 4
 _PORTRAIT_PIXELS = 24
 _FEWEST_LOOKS = 2  # a face seen once is a mistake of the detector, unless the recording is that short
@@ -66,6 +67,13 @@ class Subject:
         near = [i for i in near if abs(self.times[i] - time) <= reach_s]
         return self.boxes[min(near, key=lambda i: abs(self.times[i] - time))] if near else None
 
+    def looks_around(self, time: float, since: float = -np.inf, reach_s: float = 1.5 * SCAN_PERIOD_S) -> np.ndarray:
+        """(0 to 2, 3) boxes of the looks just before and after `time` that are within reach and not before `since`."""
+        after = int(np.searchsorted(self.times, time))
+        near = [i for i in (after - 1, after) if 0 <= i < len(self.times)]
+        near = [i for i in near if self.times[i] >= since and abs(self.times[i] - time) <= reach_s]
+        return self.boxes[near]
+
 
 @dataclass(eq=False)
 class _Track:
@@ -75,6 +83,12 @@ class _Track:
     boxes: list[np.ndarray] = field(default_factory=list)
     eye_distances: list[float] = field(default_factory=list)
     portraits: list[np.ndarray] = field(default_factory=list)
+    is_face: bool = False  # a mesh has been fitted to it at least once
+
+    @property
+    def wants_check(self) -> bool:
+        """Whether a mesh should be tried on the latest look: at first, and now and then until one fits."""
+        return not self.is_face and (len(self.times) <= _FIRST_CHECKS or len(self.times) % _CHECK_EVERY == 0)
 
     def add(self, time: float, seen: Detection, gray: np.ndarray) -> None:
         self.times.append(time)
@@ -136,8 +150,8 @@ class _Linker:
     def idle(self) -> bool:
         return not self._live
 
-    def add(self, time: float, found: list[Detection], gray: np.ndarray) -> None:
-        """Give each live track the nearest detection that fits; the rest begin tracks of their own."""
+    def add(self, time: float, found: list[Detection], gray: np.ndarray) -> list[_Track]:
+        """Give each live track the nearest detection that fits; the rest begin tracks. Gives the tracks added to."""
         pairs = sorted(
             (float(np.hypot(*(t.boxes[-1][:2] - d.box[:2])) / d.box[2]), i, j)
             for i, t in enumerate(self._live)
@@ -148,6 +162,7 @@ class _Linker:
         for _, i, j in pairs:
             if i not in taken.values() and j not in taken:
                 taken[j] = i
+        grown = []
         for j, detection in enumerate(found):
             if j in taken:
                 track = self._live[taken[j]]
@@ -156,6 +171,8 @@ class _Linker:
                 self.tracks.append(track)
                 self._live.append(track)
             track.add(time, detection, gray)
+            grown.append(track)
+        return grown
 
 
 def scan_subjects(frames: Iterable[VideoFrame]) -> list[Subject]:
@@ -164,8 +181,8 @@ def scan_subjects(frames: Iterable[VideoFrame]) -> list[Subject]:
     Looks at one picture every quarter second. Frames may come already thinned; each is read once and none is kept.
     Faces just seen that the whole picture no longer shows are looked for in a crop around their last place; where there
     is nothing at all, small faces are looked for in tiles once a second. A person who leaves and comes back, or is cut
-    away from and back to, is one subject if place and likeness say so. A face seen in a single look is ignored unless
-    no more than two looks were taken.
+    away from and back to, is one subject if place and likeness say so. Ignored are faces of which no mesh can be made
+    and, unless no more than two looks were taken, those seen in a single look.
     """
     import cv2
 
@@ -173,7 +190,7 @@ def scan_subjects(frames: Iterable[VideoFrame]) -> list[Subject]:
     change = SuddenChange(_CUT_FLOOR)
     looks = 0
     next_look, next_tiles = -np.inf, -np.inf
-    with FaceFinder() as finder:
+    with FaceFinder() as finder, FaceCheck() as is_face:
         for frame in frames:
             if frame.time < next_look:
                 continue
@@ -189,8 +206,12 @@ def scan_subjects(frames: Iterable[VideoFrame]) -> list[Subject]:
             if not found and linker.idle and frame.time >= next_tiles:
                 next_tiles = frame.time + _TILE_PERIOD_S
                 found = finder.tiles(frame.rgb)
-            linker.add(frame.time, found, gray)
-    people = _people(linker.tracks, linker.cuts)
+            for track in linker.add(frame.time, found, gray):
+                if track.wants_check:
+                    track.is_face = is_face(frame.rgb, track.boxes[-1])
+    # Faces too small for a mesh stay, to be reported; they are never followed unasked.
+    faces = [t for t in linker.tracks if t.is_face or np.median(t.eye_distances) < SMALLEST_EYE_DISTANCE]
+    people = _people(faces, linker.cuts)
     subjects = [_subject(tracks, looks) for tracks in people]
     fewest = _FEWEST_LOOKS if looks > 2 else 1
     return sorted((s for s in subjects if len(s.times) >= fewest), key=lambda s: (-s.presence, -s.mean_size))
