@@ -10,13 +10,17 @@ from .warp import HeadPose
 
 @dataclass(frozen=True)
 class SceneOptions:
-    """Strengths of everything but the expression. Zero switches a source off; lengths in IOD, angles in degrees, levels in 8-bit steps.
+    """Strengths of everything but the expression. Zero switches a source off; lengths in IOD, angles in degrees,
+    levels in 8-bit steps.
 
     size: (width, height) in pixels. fps: frames per second. face_width: IOD as a fraction of the picture's width.
-    head_shift, head_roll, head_turn, head_zoom: standard deviation of the head's slow wandering (turn: yaw and pitch; zoom: a fraction).
+    head_shift, head_roll, head_turn, head_zoom: standard deviation of the head's slow wandering (turn: yaw and pitch;
+    zoom: a fraction).
     head_seconds: time scale of it. turns_per_minute, turn_degrees: deliberate turns of the head to a new direction.
-    camera_shift, camera_roll, camera_zoom: the same of the whole picture, background included, as with a hand-held camera.
-    gain_drift, gamma_drift: standard deviation of slow changes of brightness and gamma, as fractions. flicker: amplitude of mains flicker, as a fraction.
+    camera_shift, camera_roll, camera_zoom: the same of the whole picture, background included, as with a hand-held
+    camera.
+    gain_drift, gamma_drift: standard deviation of slow changes of brightness and gamma, as fractions. flicker:
+    amplitude of mains flicker, as a fraction.
     read_noise: sensor noise in the dark. shot_noise: further noise at full white, growing with the root of brightness.
     blur: radius (standard deviation) in output pixels of the lens.
     """
@@ -64,7 +68,8 @@ class SceneOptions:
 class SceneTracks:
     """What the options became, frame by frame (F frames).
 
-    head, camera: (F, 4) shift x, shift y in IOD, roll in radians, scale as a factor. turn: (F, 2) yaw and pitch in radians.
+    head, camera: (F, 4) shift x, shift y in IOD, roll in radians, scale as a factor. turn: (F, 2) yaw and pitch in
+    radians.
     gain, gamma: (F,) factors. `HeadPose` names the directions.
     """
 
@@ -131,7 +136,8 @@ class Sensor:
     def __init__(self, options: SceneOptions, rng: np.random.Generator) -> None:
         self._read, self._shot = options.read_noise, options.shot_noise
         self._rng = rng
-        # Drawing a million normal numbers would cost more than the warp: each frame shows another part of one larger field.
+        # Drawing a million normal numbers would cost more than the warp: each frame shows another part of one larger
+        # field.
         self._pool: np.ndarray | None = None
         levels = np.arange(256) / 255.0
         self._spread = np.sqrt(self._read**2 + self._shot**2 * levels).astype(np.float32)

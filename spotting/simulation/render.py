@@ -1,7 +1,9 @@
 """Animates a still photograph of a face into a video whose movements are known.
 
-The chain is the one of a real recording: skin moves, the head moves, the camera looks, the sensor adds noise, the encoder loses
-detail. What is not modelled: wrinkles and bulges (shading that changes with the muscles), teeth that were not in the still, shadows, motion blur.
+The chain is the one of a real recording: skin moves, the head moves, the camera looks, the sensor adds noise, the
+encoder loses
+detail. What is not modelled: wrinkles and bulges (shading that changes with the muscles), teeth that were not in the
+still, shadows, motion blur.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,22 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...extract.regions import EYE_LIDS, KEPT_INDEX, KEPT_MESH_POINTS
+from ...extract.regions import KEPT_MESH_POINTS
 from .camera import SceneOptions, SceneTracks, Sensor, draw_tracks
 from .still import Still
 from .warp import FaceWarp
-
-
-def blink_displacement(still: Still, closure: np.ndarray) -> np.ndarray:
-    """Displacement (T, K, 2) in IOD that lowers the upper lids by `closure` (T,) of this face's own opening (0 open, 1 shut)."""
-    moves = np.zeros((len(closure), len(KEPT_MESH_POINTS), 2))
-    for pairs in EYE_LIDS.values():
-        for upper, lower in pairs:
-            gap = (still.landmarks[lower, :2] - still.landmarks[upper, :2]) / still.iod
-            # The upper lid does nearly all the way, the lower one meets it.
-            moves[:, KEPT_INDEX[upper]] = closure[:, None] * gap * 0.9
-            moves[:, KEPT_INDEX[lower]] = closure[:, None] * gap * -0.1
-    return moves
 
 
 class _Camera:
@@ -53,7 +43,9 @@ class _Camera:
         self._corner = np.maximum(low, np.minimum(0, (np.array(image.shape[1::-1]) - self.size) / 2))
 
     def view(self, x: float, y: float, roll: float, scale: float) -> np.ndarray:
-        """(2, 3) affine from output to canvas pixels, when the camera moves the picture by a similarity about the face."""
+        """(2, 3) affine from output to canvas pixels, when the camera moves the picture by a similarity about the
+        face.
+        """
         shift = np.array([x, y]) * self.still.iod
         turn = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]]) / scale
         # output o shows canvas c = centre + turn (o + corner - centre - shift)
@@ -73,7 +65,8 @@ def render_frames(
 ) -> Iterator[np.ndarray]:
     """Frames (height, width, 3) uint8 RGB of the still's face, one per row of `displacement`.
 
-    displacement: (T, K, 2) of `regions.KEPT_MESH_POINTS` at the frames' times, in IOD, x right and y down, against the still. tracks: what head,
+    displacement: (T, K, 2) of `regions.KEPT_MESH_POINTS` at the frames' times, in IOD, x right and y down, against
+    the still. tracks: what head,
     camera and light do; drawn from `scene` when None. The same arguments and generator state give the same frames.
     Raises ValueError for a displacement of another shape or tracks of another length.
     """
@@ -108,7 +101,8 @@ def write_video(
 ) -> int:
     """Write RGB frames (H, W, 3) uint8 of even size as H.264 and return their number.
 
-    fps: frames per second, exact for whole and NTSC rates. crf: constant quality, lower is better; ignored when bit_rate (bits per second) is given.
+    fps: frames per second, exact for whole and NTSC rates. crf: constant quality, lower is better; ignored when
+    bit_rate (bits per second) is given.
     Raises ValueError for no frames or an odd size.
     """
     import av

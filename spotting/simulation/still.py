@@ -17,7 +17,8 @@ MESH_POINTS = 478
 class Still:
     """One upright picture and where its face is.
 
-    image: (H, W, 3) uint8 RGB. landmarks: (478, 3) float64 mesh points in pixels, z in the same unit and negative towards the camera.
+    image: (H, W, 3) uint8 RGB. landmarks: (478, 3) float64 mesh points in pixels, z in the same unit and negative
+    towards the camera.
     """
 
     image: np.ndarray
@@ -44,7 +45,8 @@ class Still:
 def load_still(source: str | Path | np.ndarray) -> Still:
     """Still from a picture file or an (H, W, 3) uint8 RGB array; the mesh is found by MediaPipe.
 
-    Raises VideoNotFoundError when the file is missing, NotAVideoError when it is no picture, NoFaceError when no face is seen in it.
+    Raises VideoNotFoundError when the file is missing, NotAVideoError when it is no picture, NoFaceError when no face
+    is seen in it.
     """
     import cv2
 

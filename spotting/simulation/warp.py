@@ -1,7 +1,9 @@
 """Where every pixel of a still goes when the face moves: smooth skin, lips and lids that part, a head that turns.
 
-The skin's displacement is interpolated from the given mesh points. It is smooth everywhere but across the lip line and the lid lines,
-where two smooth fields meet: one that does not know the points below the line and one that does not know those above. Between the two lies
+The skin's displacement is interpolated from the given mesh points. It is smooth everywhere but across the lip line
+and the lid lines,
+where two smooth fields meet: one that does not know the points below the line and one that does not know those above.
+Between the two lies
 whatever the opening shows: the eyeball, the teeth, or the dark of the mouth.
 """
 
@@ -118,7 +120,9 @@ class _Opening:
         eyeball: bool,
         iod: float,
     ) -> np.ndarray:
-        """What shows between the edges: the still's own pixels, continued outward by their colour (eye) or darkness (mouth)."""
+        """What shows between the edges: the still's own pixels, continued outward by their colour (eye) or
+        darkness (mouth).
+        """
         x = self._local(grid)[..., 0]
         # One pixel is shaved off so that no skin is carried along.
         shown = (from_upper > 1) & (from_lower < -1) & (x > 0) & (x < self._width)
@@ -139,7 +143,8 @@ class _Opening:
 class HeadPose:
     """Head against the still: shift (x, y) in IOD, roll, yaw and pitch in radians, scale as a factor.
 
-    Positive roll turns clockwise in the picture, positive yaw moves the nose to the picture's right, positive pitch moves it down.
+    Positive roll turns clockwise in the picture, positive yaw moves the nose to the picture's right, positive pitch
+    moves it down.
     """
 
     x: float = 0.0
@@ -169,7 +174,9 @@ class _Nodes:
         extent: tuple[int, int],
         part: tuple[slice, slice] = (slice(0, None), slice(0, None)),
     ) -> np.ndarray:
-        """Node values (of the rows and columns `part`) at the pixels of a box: corner (x, y), extent (width, height)."""
+        """Node values (of the rows and columns `part`) at the pixels of a box: corner (x, y), extent (width,
+        height).
+        """
         step = self.step
         rows, columns = values.shape[:2]
         full = cv2.resize(values, (columns * step, rows * step), interpolation=cv2.INTER_CUBIC)
@@ -177,7 +184,9 @@ class _Nodes:
         return full[y : y + extent[1], x : x + extent[0]]
 
     def block(self, source: np.ndarray, box: tuple[int, int, int, int]) -> tuple[slice, slice] | None:
-        """Rows and columns of the nodes that show a box (x0, y0, x1, y1) of the canvas, one more all round; None when none does."""
+        """Rows and columns of the nodes that show a box (x0, y0, x1, y1) of the canvas, one more all round; None
+        when none does.
+        """
         x0, y0, x1, y1 = box
         hit = (source[..., 0] >= x0) & (source[..., 0] < x1) & (source[..., 1] >= y0) & (source[..., 1] < y1)
         rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
@@ -249,19 +258,23 @@ class FaceWarp:
         """Matrices (nodes, K) from the kept points' displacements to the skin's, for each side of the openings."""
         nodes = self._grid.reshape(-1, 2)
         rest = np.concatenate([self.centre + f * (oval[::3] - self.centre) for f in (1.3, 1.6)])
+        lips = self._lip_edge(points)
 
         def operator(without: tuple[int, ...]) -> np.ndarray:
             used = [row for row, mesh in enumerate(KEPT_MESH_POINTS) if mesh not in without and mesh not in _IRISES]
             at = points[[KEPT_MESH_POINTS[row] for row in used], :2]
-            values = np.zeros((len(used) + len(rest), len(KEPT_MESH_POINTS)))
+            values = np.zeros((len(used), len(KEPT_MESH_POINTS)))
             values[np.arange(len(used)), used] = 1.0
-            smooth = RBFInterpolator(
-                np.concatenate([at, rest]) / self.iod, values, kernel="multiquadric", epsilon=8.0, degree=0
+            between = [(mesh, row) for mesh, row in lips if not set(without) & set(np.array(KEPT_MESH_POINTS)[row > 0])]
+            at = np.concatenate([at, points[[mesh for mesh, _ in between], :2].reshape(-1, 2), rest])
+            values = np.concatenate(
+                [values, *(row[None] for _, row in between), np.zeros((len(rest), values.shape[1]))]
             )
+            smooth = RBFInterpolator(at / self.iod, values, kernel="multiquadric", epsilon=8.0, degree=0)
             return smooth(nodes / self.iod)
 
         above_mouth, below_mouth = operator(_LOWER_LIP), operator(_UPPER_LIP)
-        above_eyes, below_eyes = operator(_LOWER_LIDS), operator(_UPPER_LIDS)
+        above_eyes, below_eyes = operator(_LOWER_LIDS + _LOWER_LIP), operator(_UPPER_LIDS + _LOWER_LIP)
         mouth, left, right = self._openings
         down = self._face_height(points)
         to_mouth = _smoothstep(down, 0.3, 0.6)[:, None]
@@ -277,6 +290,28 @@ class FaceWarp:
             fields[name] = field.astype(np.float32)
         return fields
 
+    @staticmethod
+    def _lip_edge(points: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """Inner lip points that are not given, each with its weights (K,) of given ones.
+
+        Between a corner and the next given point lips bow outward: a quarter of a sine, not the straight line that
+        would open a beak.
+        """
+        edge = []
+        for side in (_RINGS[0].upper, _RINGS[0].lower):
+            for ring in (side, side[::-1]):
+                corner, *between = ring[:4]
+                given = ring[4]
+                span = points[given, :2] - points[corner, :2]
+                for mesh in between:
+                    part = float(np.clip((points[mesh, :2] - points[corner, :2]) @ span / (span @ span), 0, 1))
+                    weights = np.zeros(len(KEPT_MESH_POINTS))
+                    share = np.sin(part * np.pi / 2)
+                    weights[KEPT_MESH_POINTS.index(given)] = share
+                    weights[KEPT_MESH_POINTS.index(corner)] = 1 - share
+                    edge.append((mesh, weights))
+        return edge
+
     def _face_height(self, points: np.ndarray) -> np.ndarray:
         """Where each node lies between the eyes (0) and the lip line (1)."""
         eyes = points[[33, 133, 263, 362], :2].mean(axis=0)
@@ -284,7 +319,9 @@ class FaceWarp:
         return (self._grid.reshape(-1, 2) - eyes) @ axis / (axis @ axis)
 
     def _forward(self, field: str | None, move: np.ndarray, pose: HeadPose) -> np.ndarray:
-        """Displacement (rows, columns, 2) float32 in pixels of the coarse nodes: the skin field of that name, if any, then the head's pose."""
+        """Displacement (rows, columns, 2) float32 in pixels of the coarse nodes: the skin field of that name, if
+        any, then the head's pose.
+        """
         skin = None if field is None else (self._fields[field] @ move).reshape(self._grid.shape)
         here = self._grid if skin is None else self._grid + skin
         offset = here - self.centre
@@ -293,7 +330,8 @@ class FaceWarp:
         x = offset[..., 0] * cy - depth * sy
         z = offset[..., 0] * sy + depth * cy
         y = offset[..., 1] * cp - z * sp
-        # The pivot lies behind the face, so a turn also carries the face along; the eyes' own share is left in, as on a neck.
+        # The pivot lies behind the face, so a turn also carries the face along; the eyes' own share is left in, as on
+        # a neck.
         cr, sr = np.cos(pose.roll) * pose.scale, np.sin(pose.roll) * pose.scale
         turned = np.stack([cr * x - sr * y + pose.x * self.iod, sr * x + cr * y + pose.y * self.iod], axis=-1)
         moved = (turned - offset) * self._head_weight[..., None]
@@ -302,7 +340,8 @@ class FaceWarp:
     def _invert(self, forward: np.ndarray, shown: np.ndarray) -> np.ndarray:
         """Canvas positions (..., 2) that a forward field brings to the positions `shown`.
 
-        Damped steps bring every node near, Newton's then make it exact; plain repetition would diverge where skin is stretched to more than
+        Damped steps bring every node near, Newton's then make it exact; plain repetition would diverge where skin is
+        stretched to more than
         twice its length, as above a raised brow's eye.
         """
         slope_y, slope_x = np.gradient(forward, self._step, axis=(0, 1))
@@ -327,7 +366,8 @@ class FaceWarp:
     def render(self, displacement: np.ndarray, pose: HeadPose, view: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """One picture (height, width, 3) uint8 of the moved face.
 
-        displacement: (K, 2) of `KEPT_MESH_POINTS` in IOD, x right, y down, from where they are in the still. view: (2, 3) affine from output pixels to
+        displacement: (K, 2) of `KEPT_MESH_POINTS` in IOD, x right, y down, from where they are in the still. view:
+        (2, 3) affine from output pixels to
         canvas pixels. size: (width, height) of the output.
         """
         move = (displacement * self.iod).astype(np.float32)

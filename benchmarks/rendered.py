@@ -1,0 +1,72 @@
+"""Render videos with known expressions, to score the whole chain from pixels to intervals.
+
+    python benchmarks/rendered.py out --seeds 0-9 --seconds 20
+    python benchmarks/rendered.py out --faces portraits/ --seeds 0-3
+
+Each pair of face and seed gives `<face>_s<seed>.mp4` and `<face>_s<seed>.truth.csv` (see
+`spotting.simulation.recording`). Without --faces
+the face is the astronaut of scikit-image. A pair that is already there is kept.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+from facespot.errors import FacespotError
+from facespot.spotting.simulation.recording import render_recording, write_truth
+from facespot.spotting.simulation.still import Still, load_still
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """'0-3,7' -> [0, 1, 2, 3, 7]. Raises click.BadParameter for anything else."""
+    seeds: list[int] = []
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            seeds.extend(range(int(first), int(last or first) + 1))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list like 0-3,7") from None
+    return seeds
+
+
+def load_faces(folder: Path | None) -> dict[str, Still]:
+    """Stills by name; a picture without a face is reported and left out."""
+    if folder is None:
+        from skimage import data
+
+        return {"astronaut": load_still(data.astronaut())}
+    stills = {}
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES):
+        try:
+            stills[path.stem] = load_still(path)
+        except FacespotError as error:
+            click.echo(f"{path.name}: {error}", err=True)
+    return stills
+
+
+@click.command(help=__doc__)
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--faces", type=click.Path(exists=True, file_okay=False, path_type=Path), help="folder of face pictures")
+@click.option("--seeds", default="0-3", show_default=True, help="numbers and ranges, such as 0-3,7")
+@click.option("--seconds", default=20.0, show_default=True, help="length of each video")
+@click.option("--speech", type=float, help="probability of speech; random by default")
+def main(out: Path, faces: Path | None, seeds: str, seconds: float, speech: float | None) -> None:
+    stills = load_faces(faces)
+    if not stills:
+        sys.exit("no face to render")
+    out.mkdir(parents=True, exist_ok=True)
+    for name, still in stills.items():
+        for seed in parse_seeds(seeds):
+            truth = out / f"{name}_s{seed}.truth.csv"
+            if truth.exists():
+                continue
+            recording = render_recording(still, out / f"{name}_s{seed}.mp4", seed, seconds, speech=speech)
+            # Last, so that a truth file always stands for a finished video.
+            write_truth(truth, recording.events, recording.timebase)
+            click.echo(f"{recording.path.name}: {len(recording.events)} expressions, {recording.scene.fps:g} frames/s")
+
+
+if __name__ == "__main__":
+    main()
