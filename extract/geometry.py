@@ -24,8 +24,7 @@ BASELINE_SECONDS = 8.0  # window of the running median that stands for the face 
 _BASELINE_STRIDE = 5  # the median is slow: every fifth tick is enough
 _SHAPE_SAMPLE = 300  # ticks that estimate a segment's rigid shape
 
-_EXTRA_CHANNELS = (
-    "mouth_opening",
+_DEVIATIONS = (
     "mouth_width",
     "eye_aperture_image_left",
     "eye_aperture_image_right",
@@ -38,13 +37,22 @@ _EXTRA_CHANNELS = (
     "gaze_x",
     "gaze_y",
 )
+# Absolute: what a running median cannot tell when a face is in expression for most of a short clip. Offset by a mean neutral face.
+_LEVELS = {
+    "mouth_opening_level": 0.033,
+    "mouth_width_level": 0.788,
+    "corner_lift_level": 0.014,
+    "brow_height_level": 0.321,
+    "eye_aperture_level": 0.157,
+}
 _POSE_CHANNELS = ("yaw", "pitch", "roll", "rotation_speed", "translation_speed", "scale_speed")
 
-# ROI and feature channels are deviations from the running median in IOD, except mouth_opening (absolute);
+# ROI and feature channels are deviations from the running median in IOD, levels are absolute;
 # angles are radians from the segment's median, speeds are per second (radians, IOD, fraction).
 GEOMETRY_CHANNELS: tuple[str, ...] = (
     *(f"{roi}_{axis}" for roi in ROI_NAMES for axis in "xy"),
-    *_EXTRA_CHANNELS,
+    *_DEVIATIONS,
+    *_LEVELS,
     *_POSE_CHANNELS,
 )
 
@@ -140,20 +148,20 @@ def _segment_channels(landmarks: np.ndarray) -> np.ndarray:
     shape = _rigid_shape(rigid)
     rotation, scale, centre, shape_centre = similarity_to(shape, rigid)
     points = scale[:, None, None] * np.einsum("nki,nij->nkj", landmarks - centre[:, None], rotation) + shape_centre
+    # The mesh's errors flip between two states from one frame to the next; a binomial filter removes just that.
+    padded = np.pad(points, ((1, 1), (0, 0), (0, 0)), mode="edge")
+    points = 0.25 * padded[:-2] + 0.5 * points + 0.25 * padded[2:]
 
     def at(mesh: tuple[int, ...] | list[int]) -> np.ndarray:
         return points[:, [KEPT_INDEX[p] for p in mesh]].mean(axis=1)
 
     roi = np.stack([at(mesh)[:, :2] for mesh in ROI_MESH_POINTS.values()], axis=1).reshape(len(points), -1)
     gaps = [
-        at((INNER_LIPS[lower],))[:, 1] - at((INNER_LIPS[upper],))[:, 1]
-        for upper, lower in (("upper", "lower"), ("upper_image_left", "lower_image_left"), ("upper_image_right", "lower_image_right"))
+        at((INNER_LIPS[f"lower{end}"],))[:, 1] - at((INNER_LIPS[f"upper{end}"],))[:, 1]
+        for end in ("", "_image_left", "_image_right")
     ]
-    opening = np.mean(gaps, axis=0)
     chin = at((152, 199, 175))
-    iris = [
-        at((IRIS_CENTRES[side],))[:, :2] - at(EYE_CORNERS[side])[:, :2] for side in ("image_left", "image_right")
-    ]
+    iris = [at((IRIS_CENTRES[side],))[:, :2] - at(EYE_CORNERS[side])[:, :2] for side in ("image_left", "image_right")]
     gaze = np.mean(iris, axis=0)
     apertures = [
         np.mean([at((low,))[:, 1] - at((up,))[:, 1] for up, low in EYE_LIDS[side]], axis=0)
@@ -176,6 +184,19 @@ def _segment_channels(landmarks: np.ndarray) -> np.ndarray:
     )
     slow = np.concatenate([roi, features], axis=1)
     slow = slow - running_median(slow)
+    width = features[:, 0]
+    lips_y = 0.5 * (at((INNER_LIPS["upper"],)) + at((INNER_LIPS["lower"],)))[:, 1]
+    brow_y = np.mean([at(mesh)[:, 1] for name, mesh in ROI_MESH_POINTS.items() if "brow" in name], axis=0)
+    levels = np.stack(
+        [
+            np.mean(gaps, axis=0),
+            width,
+            lips_y - 0.5 * (at((61,)) + at((291,)))[:, 1],
+            -brow_y,
+            np.mean(apertures, axis=0),
+        ],
+        axis=1,
+    ) - list(_LEVELS.values())
 
     yaw = np.arctan2(-rotation[:, 2, 0], np.hypot(rotation[:, 0, 0], rotation[:, 1, 0]))
     pitch = np.arctan2(rotation[:, 2, 1], rotation[:, 2, 2])
@@ -189,8 +210,7 @@ def _segment_channels(landmarks: np.ndarray) -> np.ndarray:
             _speed(np.log(scale)[:, None]),
         ]
     )
-    width = len(ROI_NAMES) * 2
-    return np.concatenate([slow[:, :width], opening[:, None], slow[:, width:], pose], axis=1)
+    return np.concatenate([slow, levels, pose], axis=1)
 
 
 def geometry_channels(landmarks: np.ndarray, segments: list[tuple[int, int]]) -> np.ndarray:

@@ -9,15 +9,18 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
-from ...extract.alignment import remove_head_motion
+from ...extract.alignment import ANCHOR_MESH_POINTS, remove_head_motion
 from ...extract.features import SNIPPET_REACH, SNIPPET_STEPS
-from ...extract.regions import KEPT_INDEX, RIGID_MESH_POINTS, ROI_MESH_POINTS
+from ...extract.options import ExtractOptions
+from ...extract.regions import EYE_LIDS, KEPT_INDEX
 from ...extract.timebase import CLOCK_HZ
 from .anatomy import Person, roi_means
 from .timeline import Performance
 
-_RIGID_ROWS = np.array([KEPT_INDEX[p] for p in RIGID_MESH_POINTS])
-_ROI_ROWS = [np.array([KEPT_INDEX[p] for p in mesh]) for mesh in ROI_MESH_POINTS.values()]
+# Simulated snippets are aligned the way extraction aligns real ones.
+_ALIGNMENT = ExtractOptions().alignment
+_ANCHOR_ROWS = np.array([KEPT_INDEX[p] for p in ANCHOR_MESH_POINTS[_ALIGNMENT]])
+_UPPER_LID_ROWS = np.array([KEPT_INDEX[pair[0]] for pairs in EYE_LIDS.values() for pair in pairs])
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,16 @@ def _bumps(n: int, count: int, rng: np.random.Generator, low: int, high: int) ->
     return curve[:, None]
 
 
-def head_motion(n: int, events: list, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def head_motion(
+    n: int, events: list, speaking: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Angles (n, 3) yaw, pitch, roll in radians; shift (n, 2) in IOD; log scale (n,)."""
     liveliness = float(np.exp(rng.uniform(np.log(0.05), np.log(1.3))))
     angles = 0.05 * liveliness * _wander(n, rng.uniform(8, 40), rng, 3) + 0.01 * liveliness * _wander(n, 3, rng, 3)
     for axis, size in enumerate((0.22, 0.14, 0.10)):
-        angles[:, axis : axis + 1] += size * min(liveliness, 1.2) * _bumps(n, rng.poisson(n / 200 * liveliness * 2), rng, 8, 45)
+        angles[:, axis : axis + 1] += (
+            size * min(liveliness, 1.2) * _bumps(n, rng.poisson(n / 200 * liveliness * 2), rng, 8, 45)
+        )
     for event in events:
         # People nod, tilt and pull back as they smile or frown.
         if rng.random() < 0.35:
@@ -61,9 +68,17 @@ def head_motion(n: int, events: list, rng: np.random.Generator) -> tuple[np.ndar
             width = max((event.offset - event.onset) / 2, 4)
             bump = np.exp(-0.5 * ((t - event.apex - rng.normal(0, 6)) / width) ** 2)
             angles += bump[:, None] * rng.normal(0, 0.07, 3) * min(liveliness * 2, 1)
+    if speaking.any():
+        # Talking heads bob with their words.
+        beat = np.exp(rng.uniform(np.log(0.005), np.log(0.07)))
+        angles += (
+            beat * _wander(n, rng.uniform(2.5, 10), rng, 3) * gaussian_filter1d(speaking.astype(float), 5)[:, None]
+        )
     angles = np.clip(angles, -0.65, 0.65)
     angles += rng.normal(0, [0.13, 0.1, 0.05])
-    shift = 0.15 * liveliness * _wander(n, rng.uniform(6, 30), rng, 2) + np.cumsum(np.full((n, 2), rng.normal(0, 0.004, 2) * (rng.random() < 0.2)), axis=0)
+    shift = 0.15 * liveliness * _wander(n, rng.uniform(6, 30), rng, 2) + np.cumsum(
+        np.full((n, 2), rng.normal(0, 0.004, 2) * (rng.random() < 0.2)), axis=0
+    )
     shift = shift + angles[:, :2] * [0.5, 0.6]
     log_scale = 0.04 * liveliness * _wander(n, 25, rng, 1)[:, 0]
     return angles, shift, log_scale
@@ -87,37 +102,60 @@ def _autoregressive(n: int, tau: float, shape: tuple[int, ...], rng: np.random.G
     return lfilter([np.sqrt(1 - a * a)], [1, -a], noise, axis=0)
 
 
-def _mesh_landmarks(true: np.ndarray, rest: np.ndarray, angles: np.ndarray, sharp: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _mesh_landmarks(
+    true: np.ndarray,
+    rest: np.ndarray,
+    head: tuple[np.ndarray, np.ndarray, np.ndarray],
+    sharp: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """What a face mesh reports, still in IOD and in the head's frame: damped, leaky and noisy.
 
-    true, rest: (n, K, 3) moving and resting face. sharp: (n,) noise multiplier.
+    true, rest: (n, K, 3) moving and resting face. head: its angles, shift and log scale. sharp: (n,) noise multiplier.
+    Sizes follow measurements on rendered portraits (`benchmarks/`), widened on both sides.
     """
+    angles, shift, log_scale = head
     n, k, _ = true.shape
     move = true - rest
     length = np.linalg.norm(move, axis=2, keepdims=True)
     # A regressor trained on whole faces under-reports small motions and pulls large ones towards the mean face.
     dead = rng.uniform(0.0, 0.02)
-    gain = rng.uniform(0.75, 1.1) * rng.normal(1.0, 0.1, size=(1, k, 1))
+    gain = rng.uniform(0.55, 1.1) * rng.normal(1.0, 0.15, size=(1, k, 1))
     seen = rest + move * gain * length / (length + dead)
     # Motion of one part drags its neighbours along (a wide open mouth lowers the cheeks and even the eyes).
     drag = rng.normal(0, 0.03, size=(k, 3)) * rng.random()
     opening = np.linalg.norm(move[:, [KEPT_INDEX[17]], :2], axis=2)[:, :, None]
     seen = seen + drag * opening
+    # So do closing lids: the mesh reads a blink partly as a movement of brows and mouth.
+    closing = np.maximum(move[:, _UPPER_LID_ROWS, 1].mean(axis=1) / 0.085, 0)
+    zones = np.clip(((rest[0, :, 1] + 0.9) / 0.5).astype(int), 0, 5)
+    pull = rng.normal(0, 0.009 * rng.random(), size=(6, 3))[zones] + rng.normal(0, 0.004, size=(k, 3))
+    seen = seen + closing[:, None, None] * pull * [0.6, 1, 1]
     turn = angles - np.median(angles, axis=0)
-    basis = np.concatenate([turn, turn**2 * np.sign(turn), turn[:, :1] * turn[:, 1:2]], axis=1)
-    size = rng.uniform(0.3, 1.0)
+    place = shift - np.median(shift, axis=0)
+    basis = np.concatenate(
+        [turn, turn**2 * np.sign(turn), turn[:, :1] * turn[:, 1:2], 0.7 * place, 2.0 * log_scale[:, None]], axis=1
+    )
+    size = rng.uniform(0.4, 1.2)
     leak = rng.normal(0, 0.05 * size, size=(basis.shape[1], k, 3)) * [1, 1, 1.5]
     groups = rng.integers(0, 6, size=k)
-    coarse = rng.normal(0, 0.05 * size, size=(basis.shape[1], 6, 3))[:, groups]
+    coarse = rng.normal(0, 0.06 * size, size=(basis.shape[1], 6, 3))[:, groups]
     # Depth errors turn into sideways errors as the head turns: proportional to height above the rigid plane.
     depth = rng.normal(0, 0.12 * size) * rest[:, :, 2:3]
     seen = seen + np.einsum("nb,bkc->nkc", basis, leak + coarse)
     seen[:, :, 2:3] += depth
-    level = rng.lognormal(0, 0.45)
-    white = 0.0022 * level * rng.normal(size=(n, k, 3))
-    slow = 0.004 * level * _autoregressive(n, rng.uniform(4, 15), (k, 3), rng)
-    common = 0.005 * level * _autoregressive(n, rng.uniform(6, 25), (6, 3), rng)[:, groups]
-    seen = seen + (white + slow + common) * sharp[:, None, None] * [1, 1, 2.5]
+    # The mesh crops by its own last answer, so its errors flip between two states from frame to frame, wander, and wander together.
+    level = rng.lognormal(0, 0.5)
+    white = 0.0015 * rng.normal(size=(n, k, 3))
+    flip = (
+        0.0025
+        * rng.random()
+        * rng.normal(size=(1, k, 3))
+        * ((-1.0) ** np.arange(n) * _autoregressive(n, 20, (1,), rng)[:, 0])[:, None, None]
+    )
+    slow = 0.003 * _autoregressive(n, rng.uniform(4, 15), (k, 3), rng)
+    common = 0.004 * _autoregressive(n, rng.uniform(6, 25), (6, 3), rng)[:, groups]
+    seen = seen + (white + flip + slow + common) * level * sharp[:, None, None] * [1, 1, 2.5]
     return seen
 
 
@@ -130,14 +168,17 @@ def observe(person: Person, performance: Performance, rng: np.random.Generator, 
     n, k, _ = performance.displacement.shape
     rest = np.broadcast_to(person.shape, (n, k, 3))
     true = rest + performance.displacement
-    angles, shift, log_scale = head_motion(n, performance.events, rng)
+    angles, shift, log_scale = head_motion(n, performance.events, performance.speaking, rng)
     if still:
         angles, shift, log_scale = angles * 0.05, shift * 0.05, log_scale * 0.05
     iod_px = float(np.exp(rng.uniform(np.log(30), np.log(200))))
     rotation = _rotations(angles)
-    speed = np.linalg.norm(np.gradient(angles, axis=0), axis=1) * CLOCK_HZ + np.linalg.norm(np.gradient(shift, axis=0), axis=1) * CLOCK_HZ * 0.3
+    speed = (
+        np.linalg.norm(np.gradient(angles, axis=0), axis=1) * CLOCK_HZ
+        + np.linalg.norm(np.gradient(shift, axis=0), axis=1) * CLOCK_HZ * 0.3
+    )
     sharp = (1 + 30 / iod_px) * (1 + 0.8 * np.minimum(speed, 2.0))
-    seen = _mesh_landmarks(true, rest, angles, sharp, rng)
+    seen = _mesh_landmarks(true, rest, (angles, shift, log_scale), sharp, rng)
     distance = rng.uniform(6, 20)  # camera distance in IOD: perspective of phones to long lenses
 
     def project(points: np.ndarray) -> np.ndarray:
@@ -152,13 +193,15 @@ def observe(person: Person, performance: Performance, rng: np.random.Generator, 
 
     fps = float(rng.choice([30, 25, 24, 20, 15, 12, 29.97, 60], p=[0.5, 0.2, 0.08, 0.04, 0.05, 0.03, 0.05, 0.05]))
     mesh, exact = _through_camera(mesh, exact, fps, rng)
-    snippets = _flow(exact, performance, iod_px, fps, rng)
+    snippets = _flow(exact, mesh[:, :, 2], performance, iod_px, rng)
     landmarks = mesh * iod_px
     landmarks[:, :, :2] += 5 * iod_px
     return Observation(snippets.astype(np.float32), landmarks.astype(np.float32))
 
 
-def _through_camera(mesh: np.ndarray, exact: np.ndarray, fps: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _through_camera(
+    mesh: np.ndarray, exact: np.ndarray, fps: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Sample at the camera's frames and interpolate back onto the clock."""
     if fps >= 29.99:
         return mesh, exact
@@ -179,11 +222,13 @@ def _through_camera(mesh: np.ndarray, exact: np.ndarray, fps: float, rng: np.ran
     return resample(mesh), resample(exact)
 
 
-def _flow(exact: np.ndarray, performance: Performance, iod_px: float, fps: float, rng: np.random.Generator) -> np.ndarray:
-    """(n, 17, 10, 2) snippets from the true picture positions (n, K, 2) in IOD."""
+def _flow(
+    exact: np.ndarray, depth: np.ndarray, performance: Performance, iod_px: float, rng: np.random.Generator
+) -> np.ndarray:
+    """(n, 17, 10, 2) snippets from the true picture positions (n, K, 2) and the mesh's depth (n, K), all in IOD."""
     n = len(exact)
     roi = roi_means(exact)
-    rigid = exact[:, _RIGID_ROWS]
+    rigid = exact[:, _ANCHOR_ROWS]
     points = np.concatenate([roi, rigid], axis=1)
     p = points.shape[1]
     level = rng.lognormal(-0.2, 0.6) * (0.0008 + 0.06 / iod_px)
@@ -193,7 +238,7 @@ def _flow(exact: np.ndarray, performance: Performance, iod_px: float, fps: float
     drag = rng.normal(0, 0.004, size=(p, 2)) * ([[1.0, 2.0]] * p)
     drag[6:10] = 0
     jitter += performance.blink[:, None, None] * drag
-    noisy = points + jitter
+    noisy = (points + jitter).astype(np.float32)
     ticks = np.arange(n)
     reference = np.clip(ticks - SNIPPET_REACH, 0, n - 1)
     target = np.clip(ticks[:, None] - SNIPPET_REACH + np.arange(SNIPPET_STEPS), 0, n - 1)
@@ -203,6 +248,8 @@ def _flow(exact: np.ndarray, performance: Performance, iod_px: float, fps: float
     grow = np.sqrt(np.arange(SNIPPET_STEPS))[None, :, None, None]
     moving = np.linalg.norm(steps, axis=-1, keepdims=True)
     steps = steps + rng.normal(size=steps.shape) * grow * (0.25 * level + 0.02 * np.minimum(moving, 0.3) / 4)
+    # Skin without texture moves less in the picture than in truth.
+    steps[:, :, :10] *= rng.uniform(0.7, 1.05, size=(10, 1))
     # Lips that part or fold hide what was tracked: large mouth motion is cut short.
     limit = rng.uniform(0.08, 0.4)
     mouth = steps[:, :, 6:10]
@@ -210,11 +257,6 @@ def _flow(exact: np.ndarray, performance: Performance, iod_px: float, fps: float
     steps[:, :, 6:10] = mouth * (limit * np.tanh(size / limit) / np.maximum(size, 1e-9))
     still = target == reference[:, None]
     steps[still] = 0
-    residual = remove_head_motion(
-        np.broadcast_to(start[:, :, :10], steps[:, :, :10].shape),
-        steps[:, :, :10],
-        np.broadcast_to(start[:, :, 10:], steps[:, :, 10:].shape),
-        steps[:, :, 10:],
-        "similarity",
-    )
-    return residual
+    depths = np.concatenate([roi_means(depth[:, :, None]), depth[:, _ANCHOR_ROWS, None]], axis=1)[reference][:, None]
+    places = np.broadcast_to(np.concatenate([start, depths], axis=-1), (*steps.shape[:-1], 3)).astype(np.float32)
+    return remove_head_motion(places[:, :, :10], steps[:, :, :10], places[:, :, 10:], steps[:, :, 10:], _ALIGNMENT)

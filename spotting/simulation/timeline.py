@@ -78,6 +78,19 @@ def envelope(onset: int, apex: int, hold: int, offset: int, n: int, rng: np.rand
     return full
 
 
+def _waver(curve: np.ndarray, onset: int, offset: int, rng: np.random.Generator) -> np.ndarray:
+    """The same expression growing in steps, or sagging to half and coming back, without ever leaving the face."""
+    bounds = [onset - 40]
+    while bounds[-1] < offset + 40:
+        bounds.append(bounds[-1] + int(rng.integers(8, 30)))
+    levels = _smooth_steps(
+        [b - bounds[0] for b in bounds], list(rng.uniform(0.4, 1.0, len(bounds) - 1)), bounds[-1] - bounds[0], 3.0
+    )
+    ticks = np.clip(np.arange(len(curve)) - bounds[0], 0, len(levels) - 1)
+    wavered = curve * levels[ticks]
+    return wavered / max(wavered.max(), 1e-6) * min(curve.max(), 1.0)
+
+
 def draw_expression(person: Person, amplitude: float, rng: np.random.Generator) -> np.ndarray:
     """(K, 3) displacement at the apex of a random expression whose largest ROI motion is `amplitude` IOD."""
     if rng.random() < 0.2:
@@ -86,7 +99,28 @@ def draw_expression(person: Person, amplitude: float, rng: np.random.Generator) 
         recipe = PROTOTYPES[rng.integers(len(PROTOTYPES))]
         if amplitude < 0.05 and rng.random() < 0.6:
             # Micro-expressions are mostly one or two units.
-            recipe = {str(rng.choice(["AU1", "AU2", "AU4", "AU4", "AU7", "AU9", "AU10", "AU12", "AU12", "AU14", "AU15", "AU17", "AU20", "AU24"])): 1.0}
+            recipe = {
+                str(
+                    rng.choice(
+                        [
+                            "AU1",
+                            "AU2",
+                            "AU4",
+                            "AU4",
+                            "AU7",
+                            "AU9",
+                            "AU10",
+                            "AU12",
+                            "AU12",
+                            "AU14",
+                            "AU15",
+                            "AU17",
+                            "AU20",
+                            "AU24",
+                        ]
+                    )
+                ): 1.0
+            }
         balance = 1.0
         if rng.random() < 0.3:
             balance = rng.choice([0.0, rng.uniform(0.1, 0.7)])
@@ -175,42 +209,71 @@ def _smooth_steps(times: list[int], values: list[float], n: int, sigma: float) -
 
 def _speak(stage: _Stage, person: Person, start: int, stop: int, rng: np.random.Generator) -> None:
     """Speech, singing or chewing: a train of mouth shapes too regular and too many to be expressions."""
-    style = rng.choice(["speech", "singing", "chewing"], p=[0.72, 0.18, 0.1])
-    low, high = {"speech": (3, 9), "singing": (6, 26), "chewing": (12, 26)}[style]
-    effort = rng.uniform(0.25, 1.0)
-    names = {
-        "speech": ("AU26", "AU18", "AU20", "AU24", "AU10", "AU25", "AU16", "AU22"),
-        "singing": ("AU26", "AU18", "AU22", "AU25", "AU20", "AU27"),
-        "chewing": ("AU26", "AU24", "AU17", "AU14"),
+    style = rng.choice(["speech", "singing", "chewing"], p=[0.76, 0.16, 0.08])
+    # Ticks of the open and of the closed half of a syllable: speech runs at 3 to 7 syllables a second.
+    (low, high), (shut_low, shut_high) = {
+        "speech": ((2, 6), (2, 4)),
+        "singing": ((4, 24), (2, 6)),
+        "chewing": ((5, 12), (5, 12)),
     }[style]
-    bounds = [start]
+    effort = rng.uniform(0.15, 1.0)
+    bounds, opens, closes, breath = [start], [], [], 0
     while bounds[-1] < stop:
+        breath -= 1
+        if breath < 0 and rng.random() < 0.15:
+            # A pause between phrases.
+            bounds.append(bounds[-1] + int(rng.integers(4, 30)))
+            opens.append(0.0)
+            closes.append(rng.uniform(0, 0.3))
+            breath = int(rng.integers(3, 20))
+            continue
+        stress = rng.uniform(0.3, 1.0) if rng.random() < 0.8 else 1.4
         bounds.append(bounds[-1] + int(rng.integers(low, high)))
-    syllables = len(bounds) - 1
-    pause = rng.random(syllables) < rng.uniform(0.03, 0.2)
-    for name in names:
-        chance = {"AU26": 0.9, "AU25": 0.7}.get(name, 0.3)
-        values = rng.uniform(0.1, 1.0, syllables) * (rng.random(syllables) < chance) * ~pause * effort
-        if name == "AU27":
-            values *= 0.4
-        curve = _smooth_steps(bounds, list(values), stage.n, rng.uniform(0.9, 1.8) if style == "speech" else 2.5)
+        opens.append(stress)
+        closes.append(0.0)
+        bounds.append(bounds[-1] + int(rng.integers(shut_low, shut_high)))
+        opens.append(rng.uniform(0, 0.35) * stress)
+        closes.append(rng.random() if rng.random() < 0.3 else 0.0)
+    sigma = rng.uniform(0.8, 1.5) if style == "speech" else rng.uniform(1.2, 2.5)
+    jaw = _smooth_steps(bounds, opens, stage.n, sigma) * effort
+    press = _smooth_steps(bounds, closes, stage.n, sigma) * effort
+    for side in ("left", "right"):
+        stage.add(person.fields["AU26", side] * rng.uniform(0.3, 0.9), jaw)
+        stage.add(person.fields["AU25", side] * rng.uniform(0.2, 0.9), jaw)
+        stage.add(person.fields["AU24", side] * rng.uniform(0.2, 0.7), press)
+    for name in ("AU18", "AU22", "AU20", "AU12", "AU10", "AU16", "AU17"):
+        # Rounding and spreading last for one or a few syllables.
+        hold = rng.integers(1, 4)
+        kept = bounds[::hold]
+        values = rng.uniform(0.1, 1.0, len(kept)) * (rng.random(len(kept)) < 0.3) * effort
+        curve = _smooth_steps(kept, list(values), stage.n, sigma * 1.3)
         for side in ("left", "right"):
-            stage.add(person.fields[name, side] * {"AU26": 0.8, "AU24": 0.6}.get(name, 0.5), curve)
+            stage.add(person.fields[name, side] * rng.uniform(0.1, 0.5), curve)
+    syllables = len(bounds) - 1
     if style == "chewing":
-        stage.add(person.fields["AU30", "both"] * 0.4, _smooth_steps(bounds, list(rng.normal(0, 0.5, syllables)), stage.n, 3.0))
+        stage.add(
+            person.fields["AU30", "both"] * 0.4,
+            _smooth_steps(bounds, list(rng.normal(0, 0.5, syllables)), stage.n, 3.0),
+        )
     if rng.random() < 0.6:
         # Brows beat time with the voice.
         for _ in range(int(rng.poisson((stop - start) / 60))):
             at, length = int(rng.integers(start, stop)), int(rng.integers(6, 20))
             curve = envelope(at, at + length // 2, 0, at + length, stage.n, rng) * rng.uniform(0.05, 0.28)
-            for au in (("AU1", "AU2") if rng.random() < 0.7 else ("AU4",)):
+            for au in ("AU1", "AU2") if rng.random() < 0.7 else ("AU4",):
                 for side in ("left", "right"):
                     stage.add(person.fields[au, side], curve)
     if rng.random() < 0.5:
         # A talking face often wears a trace of a smile or a frown.
         mood = draw_expression(person, rng.uniform(0.01, 0.05), rng)
         swing = gaussian_filter1d(rng.normal(size=stage.n), 25)
-        stage.add(mood, 0.5 * swing / max(np.abs(swing).max(), 1e-6) * ((np.arange(stage.n) >= start) & (np.arange(stage.n) < stop)))
+        stage.add(
+            mood,
+            0.5
+            * swing
+            / max(np.abs(swing).max(), 1e-6)
+            * ((np.arange(stage.n) >= start) & (np.arange(stage.n) < stop)),
+        )
     stage.speaking[max(start, 0) : stop] = True
 
 
@@ -254,7 +317,9 @@ def _rest_of_the_face(stage: _Stage, person: Person, rng: np.random.Generator) -
         stage.add(draw_expression(person, rng.uniform(0.01, 0.06), rng), step)
 
 
-def perform(person: Person, n: int, rng: np.random.Generator, *, busy: float | None = None, speech: float | None = None) -> Performance:
+def perform(
+    person: Person, n: int, rng: np.random.Generator, *, busy: float | None = None, speech: float | None = None
+) -> Performance:
     """Compose a random clip of n ticks.
 
     busy: share of the clip filled by expressions, random when None (0 gives a clip without any). speech: probability of speech.
@@ -275,7 +340,7 @@ def perform(person: Person, n: int, rng: np.random.Generator, *, busy: float | N
                 _speak(stage, person, at, stop, rng)
                 at = stop + int(rng.integers(10, 150))
     if busy is None:
-        busy = float(rng.choice([0.0, 0.1, 0.25, 0.45, 0.7], p=[0.12, 0.23, 0.25, 0.2, 0.2]))
+        busy = float(rng.choice([0.0, 0.1, 0.25, 0.45, 0.7], p=[0.18, 0.22, 0.24, 0.18, 0.18]))
     if busy > 0:
         _express(stage, person, busy, rng)
     return stage.performance(len(person.shape))
@@ -291,12 +356,30 @@ def _express(stage: _Stage, person: Person, busy: float, rng: np.random.Generato
         amplitude = _draw_amplitude(kind, rng)
         rise, hold, fall = _draw_timing(kind, rng)
         apex, offset = tick + rise, tick + rise + hold + fall - 1
+        if stage.speaking[max(tick, 0) : max(offset, 0)].mean() > 0.3 if offset > 0 else False:
+            # On a talking face only what stands out from speech is an expression that anybody could mark.
+            if kind == "micro" or rng.random() < 0.5:
+                tick = offset + 6
+                continue
+            amplitude = max(amplitude, rng.uniform(0.1, 0.3))
         curve = envelope(tick, apex, hold, offset, stage.n, rng)
+        length = offset - tick + 1
+        if length > 24 and rng.random() < 0.35:
+            curve = _waver(curve, tick, offset, rng)
         stage.express(draw_expression(person, amplitude, rng), curve, kind, amplitude)
+        if length > 18 and rng.random() < 0.4:
+            # Faces come on in parts: a smile opens, brows join it, and leave before it ends.
+            late, early = int(rng.uniform(0, 0.55) * length), int(rng.uniform(0, 0.45) * length)
+            first, last = tick + late, max(offset - early, tick + late + 8)
+            middle = first + int(rng.uniform(0.2, 0.6) * (last - first))
+            joined = envelope(first, middle, int(rng.uniform(0, 0.3) * (last - middle)), last, stage.n, rng)
+            stage.add(draw_expression(person, amplitude * rng.uniform(0.3, 1.0), rng), joined)
         if kind == "micro" and rng.random() < 0.08:
             # Now and then a second, different movement rides on a macro-expression nearby.
             other = tick + int(rng.integers(-20, 20))
-            extra = envelope(other, other + 8, int(rng.integers(5, 30)), other + int(rng.integers(40, 60)), stage.n, rng)
+            extra = envelope(
+                other, other + 8, int(rng.integers(5, 30)), other + int(rng.integers(40, 60)), stage.n, rng
+            )
             stage.express(draw_expression(person, 0.1, rng), extra, "macro", 0.1)
         previous_linked = rng.random() < chained
         if previous_linked:

@@ -1,0 +1,131 @@
+"""The project's own network: flow snippets and face geometry, read with several seconds of context around each tick.
+
+The paper's branches are 1x1 convolutions on the snippet features, so a frame inside a long held expression, which shows no motion in its 17
+ticks, looks neutral. Here both kinds of channel pass through dilated convolutions first, and beside the paper's two outputs (intensity,
+class) every tick says how far away the onset and the offset of its own expression are, which separates expressions that touch.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..extract.features import SNIPPET_STEPS
+from ..extract.geometry import GEOMETRY_CHANNELS, GEOMETRY_MIRROR
+from ..extract.regions import ROI_MIRROR, ROI_NAMES
+
+_ANGLES = ("yaw", "pitch", "roll")
+_SPEEDS = ("rotation_speed", "translation_speed", "scale_speed")
+MAX_REACH_TICKS = 160.0  # no boundary is farther from a tick of its expression
+TICKS_PER_TOKEN = 2  # inside, time runs at 15 Hz: half the work, and each token still answers for both its ticks
+_OUTPUTS = 6
+
+
+@dataclass(frozen=True)
+class ContextConfig:
+    """Sizes of a ContextSpotter. flow / geometry: which channels it reads; at least one."""
+
+    width: int = 80
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1, 2, 4)
+    dropout: float = 0.1
+    flow: bool = True
+    geometry: bool = True
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ContextConfig":
+        return cls(**{**values, "dilations": tuple(values["dilations"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class ContextOutput:
+    """Per tick, batch B of T ticks. intensity (B, T), class_scores (B, T, 2: macro, micro) and quality (B, T) are logits; reach (B, T, 2)
+    is the distance in ticks to onset and offset of the expression the tick lies in, quality the IoU expected of that interval."""
+
+    intensity: Tensor
+    class_scores: Tensor
+    reach: Tensor
+    quality: Tensor
+
+
+class _Block(nn.Module):
+    """Dilated convolution over time, then a pointwise mix; normalised per tick, so a clip may be cut anywhere outside the reach."""
+
+    def __init__(self, width: int, dilation: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.temporal = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
+        self.mix = nn.Conv1d(width, width, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        return x + self.dropout(self.mix(F.gelu(self.temporal(y))))
+
+
+class ContextSpotter(nn.Module):
+    """(B, T, 17, 10, 2) snippets and (B, T, G) geometry -> ContextOutput. Ticks of other segments must not share a batch row."""
+
+    def __init__(self, config: ContextConfig):
+        super().__init__()
+        if not (config.flow or config.geometry):
+            raise ValueError("a ContextSpotter needs flow, geometry or both")
+        self.config = config
+        width = config.width
+        if config.flow:
+            self.flow_in = nn.Linear(TICKS_PER_TOKEN * SNIPPET_STEPS * len(ROI_NAMES) * 2, width)
+        if config.geometry:
+            self.geometry_in = nn.Linear(TICKS_PER_TOKEN * len(GEOMETRY_CHANNELS) * 3, width)
+        self.blocks = nn.ModuleList(_Block(width, d, config.dropout) for d in config.dilations)
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, TICKS_PER_TOKEN * _OUTPUTS))
+        is_angle = [name in _ANGLES for name in GEOMETRY_CHANNELS]
+        is_speed = [name in _SPEEDS for name in GEOMETRY_CHANNELS]
+        scale = torch.full((len(GEOMETRY_CHANNELS),), 0.02)
+        scale[torch.tensor(is_angle)] = 0.1
+        scale[torch.tensor(is_speed)] = 0.3
+        self.register_buffer("geometry_scale", scale, persistent=False)
+
+    @property
+    def reach_ticks(self) -> int:
+        """Ticks on either side that an output depends on."""
+        return TICKS_PER_TOKEN * (sum(self.config.dilations) + 1) + 3
+
+    def _geometry_inputs(self, geometry: Tensor) -> Tensor:
+        level = torch.asinh(geometry / self.geometry_scale)
+        padded = F.pad(geometry.transpose(1, 2), (3, 3), mode="replicate").transpose(1, 2)
+        fast = torch.asinh((padded[:, 4:-2] - padded[:, 2:-4]) / (0.4 * self.geometry_scale))
+        slow = torch.asinh((padded[:, 6:] - padded[:, :-6]) / (0.8 * self.geometry_scale))
+        return torch.cat([level, fast, slow], dim=-1)
+
+    def forward(self, snippets: Tensor, geometry: Tensor) -> ContextOutput:
+        batch, ticks = geometry.shape[:2]
+        x = 0.0
+        if self.config.flow:
+            x = x + self.flow_in(_tokens(torch.asinh(snippets.flatten(2) / 0.01)))
+        if self.config.geometry:
+            x = x + self.geometry_in(_tokens(self._geometry_inputs(geometry)))
+        x = x.transpose(1, 2)
+        for block in self.blocks:
+            x = block(x)
+        out = self.head(self.norm(x.transpose(1, 2))).reshape(batch, -1, _OUTPUTS)[:, :ticks]
+        reach = MAX_REACH_TICKS * torch.sigmoid(out[..., 3:5] - 3.0)
+        return ContextOutput(out[..., 0], out[..., 1:3], reach, out[..., 5])
+
+
+def _tokens(x: Tensor) -> Tensor:
+    """(B, T, C) -> (B, ceil(T / 2), 2 C); an odd last tick is repeated."""
+    if x.shape[1] % TICKS_PER_TOKEN:
+        x = torch.cat([x, x[:, -1:]], dim=1)
+    return x.reshape(x.shape[0], -1, TICKS_PER_TOKEN * x.shape[2])
+
+
+def mirror_inputs(snippets: Tensor, geometry: Tensor) -> tuple[Tensor, Tensor]:
+    """The same face in a mirror, for augmentation and for averaging at test time."""
+    flipped = snippets[..., list(ROI_MIRROR), :] * snippets.new_tensor([-1.0, 1.0])
+    source, sign = GEOMETRY_MIRROR
+    return flipped, geometry[..., list(source)] * geometry.new_tensor(sign)

@@ -1,0 +1,198 @@
+"""`Spotter`: weights in, intervals out; and `spot`, the whole way from a file."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .. import __version__
+from ..errors import WeightsError
+from ..extract.features import FaceFeatures
+from ..extract.geometry import geometry_channels
+from ..models.checkpoint import Checkpoint, load_checkpoint
+from ..models.context import ContextConfig, ContextSpotter, mirror_inputs
+from ..models.gim import GIMSpotter, GIMSpotterConfig
+from .decoding import DecodingSettings, decode
+from .device import resolve_device
+from .intervals import ExpressionType, Interval
+from .result import SpotResult
+from .voting import VotingSettings, vote
+
+if TYPE_CHECKING:
+    from ..extract.cache import FeatureCache
+
+DEFAULT_WEIGHTS = "facespot.safetensors"
+# Ticks that go through the network at once; more changes only the memory needed.
+CHUNK_TICKS = 3000
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """What a network says of each tick: intensity (N,) and scores (N, 2: macro, micro) in 0..1; reach (N, 2) ticks to onset and offset,
+    None from networks that do not tell."""
+
+    intensity: np.ndarray
+    scores: np.ndarray
+    reach: np.ndarray | None
+
+
+class Spotter:
+    """Finds the expressions in the features of one video. Make one with `Spotter.load` and use it for many videos."""
+
+    def __init__(
+        self,
+        networks: Sequence[torch.nn.Module],
+        settings: VotingSettings | DecodingSettings,
+        device: torch.device,
+        origin: dict[str, Any],
+    ):
+        self._networks = [network.to(device).eval() for network in networks]
+        self._settings = settings
+        self._device = device
+        self._origin = origin
+
+    @classmethod
+    def load(cls, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> "Spotter":
+        """The shipped weights, or those of a checkpoint file.
+
+        Raises WeightsError if the file is missing, damaged, of another format version or of an architecture that does not spot.
+        """
+        place = resolve_device(device)
+        if weights is not None:
+            return cls._from(load_checkpoint(weights, device=place), place, Path(weights).name)
+        with as_file(files("facespot.weights") / DEFAULT_WEIGHTS) as path:
+            return cls._from(load_checkpoint(path, device=place), place, DEFAULT_WEIGHTS)
+
+    @classmethod
+    def _from(cls, checkpoint: Checkpoint, device: torch.device, name: str) -> "Spotter":
+        origin = {"weights": name, "weights_sha256": checkpoint.digest, "architecture": checkpoint.kind}
+        if checkpoint.kind == "context":
+            config = ContextConfig.from_dict(checkpoint.config["network"])
+            networks = []
+            for member in range(checkpoint.config["members"]):
+                prefix = f"{member}."
+                network = ContextSpotter(config)
+                network.load_state_dict(
+                    {k.removeprefix(prefix): v for k, v in checkpoint.state.items() if k.startswith(prefix)}
+                )
+                networks.append(network)
+            return cls(networks, VotingSettings(**checkpoint.config["voting"]), device, origin)
+        if checkpoint.kind == "gim":
+            network = GIMSpotter(GIMSpotterConfig.from_dict(checkpoint.config))
+            network.load_state_dict(checkpoint.state)
+            return cls([network], DecodingSettings(), device, origin)
+        raise WeightsError(f"{name}: holds a {checkpoint.kind!r} model, which does not spot by itself")
+
+    def curves(self, features: FaceFeatures) -> Curves:
+        """The networks' answers, averaged over the ensemble and over the face and its mirror image; zero outside the segments."""
+        n = features.timebase.n_ticks
+        intensity, scores, reach = np.zeros(n, np.float32), np.zeros((n, 2), np.float32), np.zeros((n, 2), np.float32)
+        geometry = geometry_channels(features.landmarks, features.segments())
+        context = isinstance(self._networks[0], ContextSpotter)
+        for start, stop in features.segments():
+            snippets = np.asarray(features.snippets[start:stop], dtype=np.float32)
+            answer = self._context if context else self._plain
+            intensity[start:stop], scores[start:stop], reach[start:stop] = answer(snippets, geometry[start:stop])
+        return Curves(intensity, scores, reach if context else None)
+
+    def _context(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        margin = max(network.reach_ticks for network in self._networks)
+        # Chunks start on even ticks, since the network reads ticks in pairs.
+        margin += margin % 2
+        parts = []
+        for start in range(0, len(snippets), CHUNK_TICKS):
+            low, high = max(start - margin, 0), min(start + CHUNK_TICKS + margin, len(snippets))
+            keep = slice(start - low, min(start + CHUNK_TICKS, len(snippets)) - low)
+            parts.append([part[keep] for part in self._context_chunk(snippets[low:high], geometry[low:high])])
+        intensity, scores, reach = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return intensity, scores, reach
+
+    @torch.inference_mode()
+    def _context_chunk(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        x, g = (torch.from_numpy(a)[None].to(self._device) for a in (snippets, geometry))
+        # Both faces in one batch.
+        x, g = (torch.cat(pair) for pair in zip((x, g), mirror_inputs(x, g), strict=True))
+        with torch.autocast(self._device.type, torch.float16, enabled=self._device.type == "cuda"):
+            answers = [network(x, g) for network in self._networks]
+        intensity = torch.stack([torch.sigmoid(a.intensity.float()) for a in answers])
+        scores = torch.stack(
+            [
+                torch.sigmoid(a.class_scores.float()) * torch.sigmoid(a.quality.float())[..., None].sqrt()
+                for a in answers
+            ]
+        )
+        reach = torch.stack([a.reach.float() for a in answers])
+        return tuple(part.mean(dim=(0, 1)).cpu().numpy() for part in (intensity, scores, reach))
+
+    @torch.inference_mode()
+    def _plain(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        output = self._networks[0](torch.from_numpy(snippets)[None].to(self._device))
+        return (
+            output.intensity[0].cpu().numpy(),
+            output.class_scores[0].cpu().numpy(),
+            np.zeros((len(snippets), 2), np.float32),
+        )
+
+    def intervals(self, features: FaceFeatures, min_confidence: float | None = None) -> tuple[list[Interval], Curves]:
+        """The expressions on the clock, and the curves they come from. min_confidence: instead of the weights' own."""
+        curves = self.curves(features)
+        if isinstance(self._settings, VotingSettings):
+            settings = (
+                self._settings if min_confidence is None else replace(self._settings, min_confidence=min_confidence)
+            )
+            score = np.clip(curves.scores.sum(axis=1), 0, 1)
+            return vote(score, curves.reach, curves.intensity, features.segments(), settings), curves
+        found = decode(curves.intensity, curves.scores, self._settings, features.segments())
+        return [i for i in found if i.confidence >= (min_confidence or 0.0)], curves
+
+    def spot(
+        self,
+        features: FaceFeatures,
+        *,
+        min_confidence: float | None = None,
+        types: Sequence[ExpressionType] | None = None,
+    ) -> SpotResult:
+        """The expressions of one video in seconds and in its own frames. types: only these."""
+        found, curves = self.intervals(features, min_confidence)
+        source = features.provenance
+        return SpotResult(
+            video=str(source.get("source", {}).get("path", "")),
+            spots=tuple(i.on(features.timebase) for i in found if types is None or i.type in types),
+            intensity=curves.intensity,
+            segment=np.asarray(features.segment),
+            timebase=features.timebase,
+            coverage=features.coverage,
+            warnings=tuple(source.get("warnings", ())),
+            provenance={
+                "facespot": __version__,
+                **self._origin,
+                "min_confidence": min_confidence,
+                "extraction": source,
+            },
+        )
+
+
+def spot(
+    path: str | os.PathLike[str],
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    min_confidence: float | None = None,
+    types: Sequence[ExpressionType] | None = None,
+    face: str | int = "longest",
+    fps: float | None = None,
+    cache: "FeatureCache | str | os.PathLike[str] | None" = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> SpotResult:
+    """The expressions in one recording, from the file to the intervals; arguments as in `Spotter` and `extract_features`."""
+    from ..extract.options import ExtractOptions
+    from ..extract.pipeline import extract_features
+
+    spotter = Spotter.load(weights, device)
+    features = extract_features(path, ExtractOptions(face=face), fps=fps, cache=cache, progress=progress)
+    return spotter.spot(features, min_confidence=min_confidence, types=types)

@@ -1,0 +1,171 @@
+"""Learning a `ContextSpotter` from full intervals and intensity curves, which only simulation can give.
+
+Learning from one point per expression, the paper's subject, is in `pseudo_labels` and `losses`; it trains the same network too.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..models.context import ContextConfig, ContextOutput, ContextSpotter, mirror_inputs
+from .simulation.corpus import ClipBatch
+from .simulation.timeline import Event
+
+_EDGE_SHARE = 0.15  # of an expression at either end, where even annotators differ
+_EDGE_WEIGHT = 0.15
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """classes (n, T, 2) in {0, 1}; weight (n, T); reach (n, T, 2) ticks to onset and offset; inside (n, T); intensity (n, T)."""
+
+    classes: Tensor
+    weight: Tensor
+    reach: Tensor
+    inside: Tensor
+    intensity: Tensor
+
+    def pick(self, rows: np.ndarray) -> "Targets":
+        index = torch.from_numpy(rows)
+        return Targets(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+
+
+def make_targets(events: Sequence[Sequence[Event]], intensity: np.ndarray) -> Targets:
+    """Targets of n clips of T ticks; where two expressions overlap, the shorter one has the ticks."""
+    n, ticks = intensity.shape
+    classes = np.zeros((n, ticks, 2), np.float32)
+    weight = np.ones((n, ticks), np.float32)
+    reach = np.zeros((n, ticks, 2), np.float32)
+    inside = np.zeros((n, ticks), np.float32)
+    for row, clip in enumerate(events):
+        for event in sorted(clip, key=lambda e: e.onset - e.offset):
+            span = slice(event.onset, event.offset + 1)
+            length = event.offset - event.onset + 1
+            edge = max(1, round(_EDGE_SHARE * length))
+            classes[row, span] = [event.type == "macro", event.type == "micro"]
+            weight[row, span] = 1.0
+            weight[row, event.onset : event.onset + edge] = _EDGE_WEIGHT
+            weight[row, event.offset - edge + 1 : event.offset + 1] = _EDGE_WEIGHT
+            reach[row, span, 0] = np.arange(length)
+            reach[row, span, 1] = np.arange(length)[::-1]
+            inside[row, span] = 1.0
+    curves = torch.from_numpy(intensity.astype(np.float32))
+    return Targets(*(torch.from_numpy(a) for a in (classes, weight, reach, inside)), curves)
+
+
+def interval_loss(output: ContextOutput, target: Targets) -> dict[str, Tensor]:
+    """Terms of the loss; their sum is minimised.
+
+    class: focal cross-entropy (exponent 0.5, weights of the ends reduced). reach: 1 - IoU of each tick's own interval.
+    intensity: mean squared error, the paper's eq. 9 with the true curve. quality: cross-entropy against the IoU reached.
+    """
+    probability = torch.sigmoid(output.class_scores)
+    surprise = (target.classes - probability).abs().detach().sqrt()
+    entropy = F.binary_cross_entropy_with_logits(output.class_scores, target.classes, reduction="none")
+    n_inside = target.inside.sum() + 1
+    shared = torch.minimum(output.reach, target.reach).sum(-1) + 1
+    joint = torch.maximum(output.reach, target.reach).sum(-1) + 1
+    iou = shared / joint
+    quality = F.binary_cross_entropy_with_logits(output.quality, iou.detach(), reduction="none")
+    return {
+        "class": (entropy * surprise * target.weight[..., None]).mean() / 0.175,
+        "reach": 0.5 * ((1 - iou) * target.inside).sum() / n_inside,
+        "intensity": (torch.sigmoid(output.intensity) - target.intensity).square().mean(),
+        "quality": 0.25 * (quality * target.inside).sum() / n_inside,
+    }
+
+
+@dataclass(frozen=True)
+class SupervisedRecipe:
+    """Training of one network. ticks_per_step: clips times ticks of a batch. flow_dropout: share of clips whose flow is zeroed, so that
+    geometry is learnt too; gain and noise: spread of a random factor on the flow and standard deviation (IOD) added to it."""
+
+    steps: int = 6000
+    ticks_per_step: int = 5120
+    rate: float = 2e-3
+    warmup_steps: int = 100
+    weight_decay: float = 0.02
+    average: float = 0.998
+    flow_dropout: float = 0.08
+    gain: float = 0.15
+    noise: float = 0.001
+
+
+def _augment(
+    snippets: Tensor, geometry: Tensor, recipe: SupervisedRecipe, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    n = len(snippets)
+
+    def column(values: Tensor) -> Tensor:
+        return values.view(-1, 1, 1, 1, 1)
+
+    snippets = snippets * column(torch.exp(torch.randn(n, generator=generator) * recipe.gain))
+    mirrored, mirrored_geometry = mirror_inputs(snippets, geometry)
+    flip = torch.rand(n, generator=generator) < 0.5
+    snippets = torch.where(column(flip), mirrored, snippets)
+    geometry = torch.where(flip.view(-1, 1, 1), mirrored_geometry, geometry)
+    amount = column(torch.rand(n, generator=generator)) * recipe.noise
+    snippets = snippets + torch.randn(snippets.shape, generator=generator) * amount
+    keep = torch.rand(n, generator=generator) >= recipe.flow_dropout
+    return snippets * column(keep), geometry
+
+
+def train_supervised(
+    corpus: dict[int, ClipBatch],
+    config: ContextConfig,
+    recipe: SupervisedRecipe,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> Iterator[tuple[int, dict[str, float], ContextSpotter]]:
+    """Train one network on simulated clips; yields (step, mean loss terms since the last, averaged network) a hundred times.
+
+    The averaged network (exponential moving average, timm's ModelEmaV3) is the one to keep. Same seed and machine, same result.
+    """
+    from ..models.compat import import_timm
+
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(seed)
+    targets = {ticks: make_targets(batch.events, batch.intensity) for ticks, batch in corpus.items()}
+    lengths = list(corpus)
+    share = np.array([len(corpus[t]) * t for t in lengths], float)
+    share /= share.sum()
+    net = ContextSpotter(config).to(device)
+    average = import_timm("timm.utils").ModelEmaV3(net, decay=recipe.average, use_warmup=True)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+    schedule = import_timm("timm.scheduler").CosineLRScheduler(
+        optimizer,
+        t_initial=recipe.steps,
+        warmup_t=recipe.warmup_steps,
+        warmup_lr_init=1e-6,
+        t_in_epochs=False,
+        lr_min=1e-6,
+    )
+    report_every = max(recipe.steps // 100, 1)
+    sums: dict[str, float] = {}
+    for step in range(1, recipe.steps + 1):
+        ticks = int(rng.choice(lengths, p=share))
+        batch = corpus[ticks]
+        rows = np.sort(rng.integers(len(batch), size=max(4, recipe.ticks_per_step // ticks)))
+        snippets = torch.from_numpy(batch.snippets[rows].astype(np.float32))
+        geometry = torch.from_numpy(batch.geometry[rows].astype(np.float32))
+        snippets, geometry = _augment(snippets, geometry, recipe, generator)
+        target = targets[ticks].pick(rows)
+        target = Targets(*(getattr(target, name).to(device) for name in target.__dataclass_fields__))
+        net.train()
+        terms = interval_loss(net(snippets.to(device), geometry.to(device)), target)
+        optimizer.zero_grad(set_to_none=True)
+        sum(terms.values()).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        schedule.step_update(step)
+        average.update(net, step=step)
+        for name, term in terms.items():
+            sums[name] = sums.get(name, 0.0) + float(term.detach())
+        if step % report_every == 0 or step == recipe.steps:
+            yield step, {name: value / report_every for name, value in sums.items()}, average.module
+            sums = {}

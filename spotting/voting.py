@@ -1,0 +1,83 @@
+"""The default decoding: every tick votes for the interval it believes to lie in.
+
+The paper cuts the intensity curve at several thresholds (`decoding`). That cannot part two expressions between which the face never comes to
+rest, and it needs the curve to reach the ends of an expression. Where the network tells each tick's distance to onset and
+offset, the ticks of one expression agree on its ends and the next one's ticks disagree; their weighted mean is steadier than any one
+threshold crossing. The class follows the definition: micro is under half a second.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .intervals import Interval
+
+MICRO_TICKS = 15  # 0.5 s at 30 Hz
+
+
+@dataclass(frozen=True)
+class VotingSettings:
+    """min_confidence: weaker intervals are dropped. agree: IoU from which votes are for the same interval.
+    overlap: share of the shorter interval from which a weaker one is a repetition. min_ticks: shortest interval reported."""
+
+    min_confidence: float = 0.5
+    agree: float = 0.5
+    overlap: float = 0.4
+    min_ticks: int = 4
+
+
+def vote(
+    scores: np.ndarray,
+    reach: np.ndarray,
+    intensity: np.ndarray,
+    segments: Sequence[tuple[int, int]],
+    settings: VotingSettings | None = None,
+) -> list[Interval]:
+    """The expressions in one video, in order of time.
+
+    scores: (N,) probability that a tick lies in an expression. reach: (N, 2) ticks back to its onset and on to its offset.
+    intensity: (N,) 0..1; its maximum inside an interval is the apex. segments: half-open tick ranges; none is left.
+    """
+    settings = settings or VotingSettings()
+    found = []
+    for start, stop in segments:
+        part = slice(start, stop)
+        found += [
+            Interval(
+                start + onset,
+                start + onset + int(np.argmax(intensity[start + onset : start + offset + 1])),
+                start + offset,
+                kind,
+                confidence,
+            )
+            for onset, offset, kind, confidence in _vote_segment(scores[part], reach[part], settings)
+        ]
+    return sorted(found)
+
+
+def _vote_segment(scores: np.ndarray, reach: np.ndarray, settings: VotingSettings) -> list[tuple[int, int, str, float]]:
+    ticks = np.arange(len(scores))
+    onset = np.clip(ticks - reach[:, 0], 0, len(scores) - 1)
+    offset = np.clip(ticks + reach[:, 1], 0, len(scores) - 1)
+    weight = scores.astype(np.float64).copy()
+    taken: list[tuple[int, int, str, float]] = []
+    while weight.size and (best := int(np.argmax(weight))) >= 0 and weight[best] >= 0.5 * settings.min_confidence:
+        shared = np.minimum(offset, offset[best]) - np.maximum(onset, onset[best]) + 1
+        joint = np.maximum(offset, offset[best]) - np.minimum(onset, onset[best]) + 1
+        votes = weight * (shared / joint > settings.agree)
+        votes[best] = weight[best]
+        a = float(votes @ onset / votes.sum())
+        b = float(votes @ offset / votes.sum())
+        first, last = round(a), round(b)
+        inside = scores[first : last + 1]
+        confidence = float(np.mean(np.sort(inside)[-max(1, len(inside) // 2) :]))
+        length = last - first + 1
+        if confidence >= settings.min_confidence and length >= settings.min_ticks:
+            taken.append((first, last, "micro" if length <= MICRO_TICKS else "macro", min(confidence, 1.0)))
+        # Whoever voted for this interval, or for one that mostly repeats it, has been heard.
+        shared = np.minimum(offset, b) - np.maximum(onset, a) + 1
+        shorter = np.minimum(offset - onset, b - a) + 1
+        weight[(shared > settings.overlap * shorter) | ((ticks >= first) & (ticks <= last))] = 0.0
+        weight[best] = 0.0
+    return taken
