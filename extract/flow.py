@@ -116,7 +116,7 @@ def track_lk(
     reference: np.ndarray, current: np.ndarray, points: np.ndarray, guess: np.ndarray, rough: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pyramidal Lucas-Kanade. Unless the guess is rough the finest level alone is enough."""
-    found, status, _ = cv2.calcOpticalFlowPyrLK(
+    found, status, error = cv2.calcOpticalFlowPyrLK(
         reference,
         current,
         points[:, None],
@@ -127,11 +127,30 @@ def track_lk(
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
         minEigThreshold=1e-4,
     )
-    return found[:, 0], status[:, 0] > 0
+    # Lucas-Kanade calls anything with texture found. What it found must look like what it sought.
+    limit = np.maximum(_LK_ERROR_FLOOR, _LK_ERROR_LIMIT * _contrast(reference, points))
+    return found[:, 0], (status[:, 0] > 0) & (error[:, 0] < limit)
+
+
+def _contrast(cut: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(P,) standard deviation of the gray levels in the tracking window around each point."""
+    columns, rows = np.clip(np.rint(points), 0, CROP_SIZE - 1).astype(int).T
+    sums, squares = cv2.integral2(cut)
+    half = _LK_WINDOW // 2
+    top, bottom = np.maximum(rows - half, 0), np.minimum(rows + half + 1, CROP_SIZE)
+    left, right = np.maximum(columns - half, 0), np.minimum(columns + half + 1, CROP_SIZE)
+    area = (bottom - top) * (right - left)
+    mean, power = (
+        (table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]) / area
+        for table in (sums, squares)
+    )
+    return np.sqrt(np.maximum(power - mean**2, 0.0))
 
 
 _LK_WINDOW = 15  # px of the cut: a fifth of the inter-ocular distance
 _LK_ROUGH_LEVELS = 2
+_LK_ERROR_FLOOR = 8.0  # mean gray level difference that noise and light may cause
+_LK_ERROR_LIMIT = 0.7  # x contrast: two unrelated patches differ by about 0.8 to 1.1
 _DIS_PATCH = 9  # px of the cut: dense flow is averaged over this square around a point
 
 

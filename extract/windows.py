@@ -219,6 +219,7 @@ class _Run:
 
 
 _RIGID = slice(N_ROI * N_SAMPLES, None)
+_MIN_ANCHORS = 3  # with fewer the head's motion is a guess, and nothing that is measured against it counts
 
 
 def roi_motion(motion: FrameMotion, alignment: Alignment) -> tuple[np.ndarray, np.ndarray]:
@@ -238,4 +239,5 @@ def roi_motion(motion: FrameMotion, alignment: Alignment) -> tuple[np.ndarray, n
         alignment,
         motion.trusted[:, _RIGID][:, anchors].astype(motion.displacements.dtype),
     )
-    return residuals / motion.iod[:, None, None], trusted.any(-1)
+    held = motion.trusted[:, _RIGID][:, anchors].sum(-1) >= _MIN_ANCHORS
+    return residuals / motion.iod[:, None, None], trusted.any(-1) & held[:, None]
