@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..errors import NoFaceError, TooShortError, VideoNotFoundError
+from ..errors import NoFaceError, NotAVideoError, TooShortError, VideoNotFoundError
 from .cache import CacheKey, DamagedEntryError, FeatureCache, cache_key
 from .faces import FaceReport, FollowStats, choose_subject, follow_face, scan_subjects
 from .features import SNIPPET_STEPS, FaceFeatures
@@ -61,7 +61,10 @@ def extract_features(
         return _extract(path, options, fps, progress)
     if not isinstance(cache, FeatureCache):
         cache = FeatureCache(cache)
-    key = features_key(path, options, fps=fps)
+    try:
+        key = features_key(path, options, fps=fps)
+    except OSError as error:
+        raise NotAVideoError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     late_warnings = []
     try:
         features = cache.load(key)

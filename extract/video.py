@@ -129,6 +129,8 @@ def open_video(path: str | os.PathLike[str], fps: float | None = None) -> VideoS
         return _ImageFolder(path, fps)
     if not path.exists():
         raise VideoNotFoundError(f"{path}: no such file or folder; check the name")
+    if not path.is_file():
+        raise NotAVideoError(f"{path}: is neither a file nor a folder; give a video file or a folder of images")
     return _VideoFile(path)
 
 
@@ -181,7 +183,9 @@ class _VideoFile(VideoStream):
         best = self._container.streams.best("video")
         self._stream = best if best in streams else streams[0]
         self._stream.thread_type = "AUTO"
-        self._coded_shape: tuple[int, int] | None = None  # (height, width) before any turning
+        self._coded_shape: tuple[int, int] | None = None  # (height, width) before any turning and stretching
+        # Camcorder formats store oblong pixels, which would make faces, and sideways motion, too narrow.
+        self._pixel_aspect = float(self._stream.sample_aspect_ratio or 1)
         rate = self._stream.average_rate or self._stream.guessed_rate
         fps = float(rate) if rate else FALLBACK_FPS
         self._promised_s = _promised_seconds(self._container, self._stream)
@@ -225,15 +229,17 @@ class _VideoFile(VideoStream):
             yield from frames
 
     def _upright(self, frame: av.VideoFrame) -> np.ndarray:
-        """The picture as it is meant to be seen, in the size of the first one."""
+        """The picture as it is meant to be seen: square pixels, the size of the first one, upright."""
         matrix = _display_matrix(frame)
-        shape = (frame.height, frame.width)
-        self._coded_shape = self._coded_shape or shape
-        if shape != self._coded_shape:
+        self._coded_shape = self._coded_shape or (frame.height, frame.width)
+        height, width = self._coded_shape
+        if (frame.height, frame.width) != (height, width):
             message = "the picture size changes part way; later pictures were scaled to the first one's"
             if message not in self.warnings:
                 self.warnings.append(message)
-            frame = frame.reformat(height=self._coded_shape[0], width=self._coded_shape[1], format="rgb24")
+        width = round(width * self._pixel_aspect)
+        if (frame.height, frame.width) != (height, width):
+            frame = frame.reformat(height=height, width=width, format="rgb24")
         return np.ascontiguousarray(_orient(frame.to_ndarray(format="rgb24"), matrix))
 
     def _judge(self, decoded_s: float) -> None:

@@ -78,6 +78,7 @@ def write_video(
     pixel_format: str = "yuv420p",
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
+    pixel_aspect: Fraction | None = None,
 ) -> Path:
     """Encode RGB pictures, at a constant rate or at the given times (seconds)."""
     rate = Fraction(fps).limit_denominator(1000)
@@ -87,6 +88,8 @@ def write_video(
             if stream is None:
                 stream = container.add_stream(codec, rate=rate, options=options or {})
                 stream.width, stream.height, stream.pix_fmt = rgb.shape[1], rgb.shape[0], pixel_format
+                if pixel_aspect is not None:
+                    stream.codec_context.sample_aspect_ratio = pixel_aspect
                 if pixel_format == "gray":
                     stream.codec_context.color_range = 2  # full range, which is how swscale makes gray pictures
                 if times is not None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import media
@@ -75,6 +76,26 @@ def test_pixel_formats_and_odd_sizes(tmp_path, name, codec, pixel_format, size):
     _, frames = read(path)
     assert [media.frame_number(f.rgb) for f in frames] == list(range(12))
     assert frames[0].rgb.shape == (size[1], size[0], 3)
+
+
+def test_oblong_pixels_are_made_square(tmp_path):
+    path = media.write_video(tmp_path / "dv.mp4", [media.corners()] * 3, pixel_aspect=Fraction(16, 11))
+    stream, frames = read(path)
+    assert (stream.width, stream.height) == (140, 64)
+    assert media.corner_colours(frames[0].rgb) == "rgbw"
+    stream, frames = read(media.set_rotation(path, 90))
+    assert (stream.width, stream.height) == (64, 140)
+
+
+def test_a_picture_size_that_changes_part_way(tmp_path):
+    path = media.write_video(tmp_path / "a.ts", media.noise(10), 25, options={"bf": "0"})
+    second = media.write_video(tmp_path / "b.ts", media.noise(10, 64, 48), 25, options={"bf": "0"})
+    path.write_bytes(path.read_bytes() + second.read_bytes())
+    stream, frames = read(path)
+    assert len(frames) == 20
+    assert (stream.width, stream.height) == (128, 96)
+    assert any("size changes" in w for w in stream.warnings)
+    assert stream.time_repairs >= 1  # the second part's clock starts anew
 
 
 @pytest.mark.parametrize("lie", [5, 61])
