@@ -1,0 +1,87 @@
+"""Remakes the shipped weights from a seed: `python -m facespot.weights.train`, or `make weights`.
+
+Nothing is downloaded and no recording of a person is used: a corpus of simulated clips (`spotting.simulation`), then an ensemble of
+`ContextSpotter` networks that differ in their seed. The model card, README.md in this folder, has the figures.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import click
+import torch
+
+from ..models.checkpoint import save_checkpoint
+from ..models.context import ContextConfig
+from ..spotting.device import resolve_device
+from ..spotting.simulation.corpus import ClipBatch, simulate_corpus
+from ..spotting.supervised import SupervisedRecipe, train_supervised
+
+# Confidence from which an interval is reported. Chosen on rendered portraits, see the model card.
+MIN_CONFIDENCE = 0.7
+
+
+def _train_member(
+    corpus: dict[int, ClipBatch], config: ContextConfig, recipe: SupervisedRecipe, seed: int, device: str, threads: int
+) -> dict[str, torch.Tensor]:
+    torch.set_num_threads(threads)
+    started = time.monotonic()
+    for step, terms, network in train_supervised(corpus, config, recipe, seed, device):
+        text = "  ".join(f"{name} {value:.4f}" for name, value in terms.items())
+        click.echo(f"member {seed}: step {step} of {recipe.steps}, {time.monotonic() - started:.0f} s: {text}", err=True)
+    return {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+
+
+def _train_members(
+    corpus: dict[int, ClipBatch], config: ContextConfig, recipe: SupervisedRecipe, seeds: list[int], device: str
+) -> Iterator[dict[str, torch.Tensor]]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if device == "cuda" or cores == 1 or len(seeds) == 1:
+        for seed in seeds:
+            yield _train_member(corpus, config, recipe, seed, device, cores)
+        return
+    workers = min(cores, len(seeds))
+    # One thread a member: two trainings side by side use two cores better than one training on both.
+    with ProcessPoolExecutor(workers) as pool:
+        jobs = [pool.submit(_train_member, corpus, config, recipe, seed, device, max(cores // workers, 1)) for seed in seeds]
+        for job in jobs:
+            yield job.result()
+
+
+@click.command(help=__doc__)
+@click.option("--seed", default=1, show_default=True, help="of the corpus; members take the seeds from here on")
+@click.option("--clips", default=12000, show_default=True, help="simulated clips to learn from")
+@click.option("--steps", default=9000, show_default=True, help="optimiser steps of each member")
+@click.option("--members", default=2, show_default=True, help="networks in the ensemble")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path(__file__).with_name("facespot.safetensors"),
+    help="file to write  [default: the shipped one]",
+)
+def main(seed: int, clips: int, steps: int, members: int, device: str, output: Path) -> None:
+    place = resolve_device(device).type
+    cores = os.cpu_count() or 1
+    started = time.monotonic()
+    corpus = simulate_corpus(clips, seed, workers=cores)
+    click.echo(f"simulated {sum(map(len, corpus.values()))} clips in {time.monotonic() - started:.0f} s", err=True)
+    config, recipe = ContextConfig(), SupervisedRecipe(steps=steps)
+    seeds = [seed + member for member in range(members)]
+    states = list(_train_members(corpus, config, recipe, seeds, place))
+    state = {f"{member}.{name}": tensor for member, one in enumerate(states) for name, tensor in one.items()}
+    digest = save_checkpoint(
+        output,
+        "context",
+        {"network": config.to_dict(), "members": members, "voting": {"min_confidence": MIN_CONFIDENCE}},
+        state,
+        {"seed": seed, "clips": clips, "steps": steps, "simulated": True},
+    )
+    click.echo(f"{output}: {digest}  ({time.monotonic() - started:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()
