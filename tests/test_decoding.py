@@ -200,3 +200,11 @@ def test_intervals_are_valid_sorted_and_inside_a_segment(video, rules):
             mine = [i for i in found if i.type == kind]
             assert all(shortest <= i.n_ticks <= longest for i in mine)
             assert all(a.iou(b) <= 0.5 for a in mine for b in mine if a is not b)
+
+
+def test_reconstructed_scorer_ignores_a_lone_first_tick():
+    curve = np.full(10, 0.1, dtype=np.float32)
+    curve[0] = 0.25
+    assert reference.candidates(curve, np.ones((10, 2))) == []
+    curve[5] = 0.25
+    assert [c.onset for c in reference.candidates(curve, np.ones((10, 2)))] == [0, 5, 0, 5]

@@ -157,6 +157,8 @@ def test_apex_targets_and_their_loss():
     assert (judged[:, 0] == 1).nonzero()[:, 0].tolist() == [9, 10, 11]
     assert (judged[:, 0] == 0).nonzero()[:, 0].tolist() == [*range(4, 9), *range(12, 18), 25]
     assert (judged[:, 1] == 0).nonzero()[:, 0].tolist() == [*range(4, 18), 25]
+    apart = PseudoLabels(labels, apex.roll(12, dims=0), torch.tensor([25]))  # its label was lost to another point
+    assert (apex_targets(apart)[:, 0] == 1).nonzero()[:, 0].tolist() == [21, 22, 23]
     scores = torch.full((30,), 0.5)
     positive, negative = -0.9 * 0.5 * math.log(0.5 + 1e-5), -0.1 * 0.25 * math.log(0.5 + 1e-5)
     expected = (3 * positive + 12 * negative) / 30
