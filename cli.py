@@ -87,7 +87,7 @@ class FormatList(click.ParamType):
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit code: 0 done, 2 wrong usage, 3 no such file, 4 not a video, 5 no face, 6 too short, 7 bad weights, "
-    "1 anything else; with several videos, that of the first one that failed.",
+    "8 bad annotations, 1 anything else; with several videos, that of the first one that failed.",
 )
 @click.version_option(__version__, "--version", prog_name="spot", message="%(prog)s %(version)s")
 def main() -> None:

@@ -27,6 +27,7 @@ from facespot.spotting.datasets.records import (
     counts,
     intervals_by_video,
     make_records,
+    tick_of_frame,
 )
 from facespot.spotting.datasets.samm_lv import SUBJECTS, missing_subjects, read_samm_lv
 from facespot.spotting.export import get_writer
@@ -554,6 +555,8 @@ class TestLayouts:
         (root / "anna" / "day1.mp4").write_bytes(b"")
         (root / "ben").mkdir()
         (root / "ben" / "day1.mp4").write_bytes(b"")
+        # Much like a name of CAS(ME)^2, but no film of it.
+        (root / "ben" / "20_2024holiday.mp4").write_bytes(b"")
         (root / "readme.txt").write_text("nothing")
         return root
 
@@ -568,6 +571,7 @@ class TestLayouts:
             ("CAS(ME)^3", "spNO.1_a", "images"),
             ("own", "anna/day1", "file"),
             ("own", "ben/day1", "file"),
+            ("own", "ben/20_2024holiday", "file"),
         }
         samm = found["SAMM-LV", "006_1", "images"]
         assert (samm.subject, samm.fps, samm.n_images, samm.gaps) == ("006", 200.0, 30, ())
@@ -593,7 +597,7 @@ class TestLayouts:
         # The whole picture is preferred to the crop.
         assert report.doubled["15_0101"][0].parts[-3] == "rawvideo"
         assert report.gaps == {"006_2": (20, 21)}
-        assert len(report.recordings) == 7
+        assert len(report.recordings) == 8
         assert any("006_2 lacks 2 images, the first is number 20" in line for line in report.lines())
         assert check_layout(scan_dataset(root)).missing == ()
 
@@ -613,3 +617,18 @@ def test_intervals_need_both_ends(tmp_path):
     closed = close_open_offsets(records)
     assert list(closed["offset"]) == [608, 720, 148]
     assert intervals_by_video(closed)["16_0502"] == [Interval(138, 142, 148, "micro")]
+
+
+def test_frame_numbers_count_frames_and_milliseconds_are_times():
+    # 29.97 frames a second, called 30 by the sheet: frame 3600 is shown at 120.12 s.
+    timebase = Timebase(np.arange(4000) * 1001 / 30000)
+    assert tick_of_frame(3600, 30.0) == 3600
+    assert tick_of_frame(3600, 30.0, timebase) == 3604
+    assert tick_of_frame(120_000, 1000.0, timebase) == 3600
+    # SAMM-LV counts to 200 a second, and a number past the end means the last frame.
+    fast = Timebase(np.arange(2000) / 200.0)
+    assert tick_of_frame(400, 200.0, fast) == 60
+    assert tick_of_frame(5000, 200.0, fast) == fast.n_ticks - 1
+    row = ("SAMM-LV", "006", "006_1", 200, None, 300, "micro", (), 200.0)
+    records = make_records([dict(zip(RECORD_COLUMNS, row, strict=True))])
+    assert intervals_by_video(records, {"006_1": fast}) == {"006_1": [Interval(30, 37, 45, "micro")]}

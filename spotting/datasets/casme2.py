@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 DATASET = "CAS(ME)^2"
 FPS = 30.0
+# The nine films; file names hold subject and film (`15_0101disgustingteeth.avi`).
+VIDEO_CODES = ("0101", "0102", "0401", "0402", "0502", "0503", "0505", "0507", "0508")
 
 _CODING = ("subject", "video", "onset", "apex", "offset", "aus", "emotion class", "type", "emotion")
 _SUBJECTS = ("subject code", "subject folder", "subject")

@@ -159,9 +159,9 @@ def _recording(
     root: Path, path: Path, kind: Literal["file", "images"], n_images: int = 0, gaps: tuple[int, ...] = ()
 ) -> Recording:
     stem = path.stem if kind == "file" else path.name
-    if match := _SAMM.fullmatch(stem):
+    if (match := _SAMM.fullmatch(stem)) and match[1] in samm_lv.SUBJECTS:
         known = (samm_lv.DATASET, match[1], stem, samm_lv.FPS)
-    elif match := _CASME2.fullmatch(stem):
+    elif (match := _CASME2.fullmatch(stem)) and match[2] in casme2.VIDEO_CODES:
         known = (casme2.DATASET, f"s{match[1]}", f"{match[1]}_{match[2]}", casme2.FPS)
     elif film := _casme3_film(path, kind):
         known = (casme3.DATASET, film[0], f"{film[0]}_{film[1]}", casme3.FPS)

@@ -7,10 +7,10 @@ expression that never returned to neutral, onset and offset of a point label. Wh
 `records.attrs["notes"]`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...extract.timebase import CLOCK_HZ
+from ...extract.timebase import CLOCK_HZ, Timebase
 from ..intervals import ExpressionType, Interval
 from .aus import parse_aus
 from .sheets import Cell
@@ -23,6 +23,8 @@ KEY = ("dataset", "subject", "video")
 
 # The authors' release of GIM ends an expression without an offset 20 frames after its onset (CAS(ME)^2, 30 fps).
 OPEN_EXPRESSION_S = 20 / 30
+# Sheets write 30 for 29.97; the next rate in use is 4 % away (24 and 25).
+_SAME_RATE = 0.02
 
 
 def make_records(rows: Iterable[dict[str, Any]], notes: Sequence[str] = ()) -> "pd.DataFrame":
@@ -119,10 +121,27 @@ def close_open_offsets(records: "pd.DataFrame", seconds: float = OPEN_EXPRESSION
     return closed
 
 
-def intervals_by_video(records: "pd.DataFrame", rate: float = CLOCK_HZ) -> dict[str, list[Interval]]:
-    """Ground truth on the clock: video -> intervals in ticks of `rate`, sorted; the middle stands for an uncoded apex.
+def tick_of_frame(frame: int, fps: float, timebase: Timebase | None = None) -> int:
+    """The clock tick of a coded frame.
 
-    Raises ValueError if an expression lacks onset or offset (see `close_open_offsets`).
+    With the video's own `timebase`, a frame number coded at the video's rate counts frames, whatever their timestamps
+    (a rate of 29.97 written down as 30 would be 4 frames off after two minutes). Numbers at another rate, such as
+    milliseconds, and all without a time base, are times: frame / fps seconds on the 30 Hz clock.
+    """
+    if timebase is None:
+        return round(frame / fps * CLOCK_HZ)
+    if abs(fps / timebase.fps - 1) < _SAME_RATE:
+        return timebase.tick_of_frame(min(frame, timebase.n_frames - 1))
+    return timebase.tick_of_seconds(frame / fps)
+
+
+def intervals_by_video(
+    records: "pd.DataFrame", timebases: Mapping[str, Timebase] | None = None
+) -> dict[str, list[Interval]]:
+    """Ground truth on the clock: video -> intervals in ticks, sorted; the middle stands for an uncoded apex.
+
+    timebases: of the videos as they were extracted, where they are known (see `tick_of_frame`). Raises ValueError if an
+    expression lacks onset or offset (see `close_open_offsets`).
     """
     import pandas as pd
 
@@ -130,7 +149,8 @@ def intervals_by_video(records: "pd.DataFrame", rate: float = CLOCK_HZ) -> dict[
     for row in records.itertuples(index=False):
         if pd.isna(row.onset) or pd.isna(row.offset):
             raise ValueError(f"{row.video}: an expression has no onset or no offset, so it is no interval")
-        onset, offset = (round(int(frame) / row.fps * rate) for frame in (row.onset, row.offset))
-        apex = (onset + offset) // 2 if pd.isna(row.apex) else round(int(row.apex) / row.fps * rate)
+        timebase = (timebases or {}).get(row.video)
+        onset, offset = (tick_of_frame(int(frame), row.fps, timebase) for frame in (row.onset, row.offset))
+        apex = (onset + offset) // 2 if pd.isna(row.apex) else tick_of_frame(int(row.apex), row.fps, timebase)
         found.setdefault(row.video, []).append(Interval(onset, min(max(apex, onset), offset), offset, row.type))
     return {video: sorted(intervals) for video, intervals in found.items()}
