@@ -9,7 +9,8 @@ the expression. Three methods:
 - `similarity`: fit translation, roll and scale to the anchors and subtract what the fit does at each point.
 - `pose`: the same with yaw and pitch. A small turn moves a point in proportion to its depth, so one more term, linear
   in the depth that the face mesh gives, takes out the parallax between nose, eyes and mouth. It leans a little towards
-  no turn, for few anchors stand out in depth and their noise would otherwise reach the mouth enlarged.
+  no turn, for few anchors stand out in depth and their noise would otherwise reach the mouth enlarged. The default: in
+  `benchmarks/flow_noise.py` it halves what `similarity` leaves of a turn and leaves as little of sway, roll and scale.
 
 Both fits are iteratively re-weighted least squares: anchors that disagree with the others (an eye corner pulled by a
 squint, a nose tip behind a hand) lose their say through Tukey's biweight.

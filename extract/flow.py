@@ -6,6 +6,9 @@ picture, never chained from frame to frame, so that errors do not add up and slo
 All pictures of a run are cut to one square window around the face and resized to `CROP_SIZE`. When the face drifts
 out of place the window moves and every picture still in reach is cut again, so that any two pictures that are
 compared share one window and its moves never show up as motion.
+
+Sparse Lucas-Kanade is the default: on a rendered portrait (`benchmarks/flow_noise.py`) dense inverse search showed only
+about half of a small local motion, because it smooths across the face, left no less noise and took four times as long.
 """
 
 from collections import deque
@@ -16,9 +19,10 @@ from typing import Literal, Protocol, get_args
 import cv2
 import numpy as np
 
+from .alignment import ANCHOR_MESH_POINTS
 from .features import SNIPPET_STEPS
 from .frames import FaceFrame
-from .regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS
+from .regions import EYE_CORNERS, ROI_MESH_POINTS
 from .timebase import CLOCK_HZ
 
 FlowMethod = Literal["lk", "dis"]
@@ -35,6 +39,8 @@ _IOD_FRAMES = 15  # running median: half a second at 30 fps
 _SAMPLE_PATTERN = np.array([(0.0, 0.0), (-0.06, 0.0), (0.06, 0.0), (0.0, -0.05), (0.0, 0.05)], np.float32)
 N_ROI = len(ROI_MESH_POINTS)
 N_SAMPLES = len(_SAMPLE_PATTERN)
+# Every mesh point that some way of removing head motion reads.
+TRACKED_ANCHORS = tuple(dict.fromkeys(point for anchors in ANCHOR_MESH_POINTS.values() for point in anchors))
 # A track further than this from where the face mesh sees the point is lost: mesh errors stay well below it.
 _STRAY_LIMIT = 0.25  # x inter-ocular distance
 
@@ -49,13 +55,13 @@ def eye_distance(landmarks: np.ndarray) -> float:
 
 
 def sample_points(landmarks: np.ndarray, iod: float) -> np.ndarray:
-    """Picture positions to track and their depth, (P, 3) px: `N_SAMPLES` per ROI, ROI after ROI, then rigid points."""
+    """Picture positions to track and their depth, (P, 3) px: `N_SAMPLES` for each ROI, then `TRACKED_ANCHORS`."""
     left, right = (landmarks[list(EYE_CORNERS[side]), :2].mean(0) for side in ("image_left", "image_right"))
     along = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
     axes = np.array([[*along, 0.0], [-along[1], along[0], 0.0]]) * iod
     centres = np.stack([landmarks[list(mesh)].mean(0) for mesh in ROI_MESH_POINTS.values()])
     samples = centres[:, None] + _SAMPLE_PATTERN @ axes
-    return np.concatenate([samples.reshape(-1, 3), landmarks[list(RIGID_MESH_POINTS)]]).astype(np.float32)
+    return np.concatenate([samples.reshape(-1, 3), landmarks[list(TRACKED_ANCHORS)]]).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ import numpy as np
 
 from .alignment import ALIGNMENTS, ANCHOR_MESH_POINTS, Alignment, masked_median, remove_head_motion
 from .features import SNIPPET_REACH, SNIPPET_STEPS
-from .flow import HORIZON_S, N_ROI, N_SAMPLES, FlowMethod, FlowTracker, FrameMotion
+from .flow import HORIZON_S, N_ROI, N_SAMPLES, TRACKED_ANCHORS, FlowMethod, FlowTracker, FrameMotion
 from .frames import FaceFrame
-from .regions import KEPT_MESH_POINTS, RIGID_MESH_POINTS
+from .regions import KEPT_MESH_POINTS
 from .timebase import CLOCK_HZ
 
 MAX_GAP_S = 0.25  # frames further apart are not interpolated between: slower than this no micro-expression survives
@@ -218,7 +218,7 @@ class _Run:
         return _interpolate(np.array([time]), times, meshes)[0].astype(np.float32)
 
 
-_RIGID = slice(N_ROI * N_SAMPLES, None)
+_ANCHORS = slice(N_ROI * N_SAMPLES, None)
 _MIN_ANCHORS = 3  # with fewer the head's motion is a guess, and nothing that is measured against it counts
 
 
@@ -230,14 +230,14 @@ def roi_motion(motion: FrameMotion, alignment: Alignment) -> tuple[np.ndarray, n
     moved = motion.displacements[:, : N_ROI * N_SAMPLES].reshape(*shape, 2)
     trusted = motion.trusted[:, : N_ROI * N_SAMPLES].reshape(shape)
     displacements = masked_median(np.moveaxis(moved, -1, -2), trusted[..., None, :])
-    anchors = [RIGID_MESH_POINTS.index(mesh) for mesh in ANCHOR_MESH_POINTS[alignment]]
+    anchors = [TRACKED_ANCHORS.index(mesh) for mesh in ANCHOR_MESH_POINTS[alignment]]
     residuals = remove_head_motion(
         points.mean(2),
         displacements,
-        motion.points[:, _RIGID][:, anchors],
-        motion.displacements[:, _RIGID][:, anchors],
+        motion.points[:, _ANCHORS][:, anchors],
+        motion.displacements[:, _ANCHORS][:, anchors],
         alignment,
-        motion.trusted[:, _RIGID][:, anchors].astype(motion.displacements.dtype),
+        motion.trusted[:, _ANCHORS][:, anchors].astype(motion.displacements.dtype),
     )
-    held = motion.trusted[:, _RIGID][:, anchors].sum(-1) >= _MIN_ANCHORS
+    held = motion.trusted[:, _ANCHORS][:, anchors].sum(-1) >= _MIN_ANCHORS
     return residuals / motion.iod[:, None, None], trusted.any(-1) & held[:, None]

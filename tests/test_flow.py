@@ -8,13 +8,14 @@ from facespot.extract.flow import (
     HORIZON_S,
     N_ROI,
     N_SAMPLES,
+    TRACKED_ANCHORS,
     CropWindow,
     FlowTracker,
     eye_distance,
     sample_points,
 )
 from facespot.extract.frames import FaceFrame
-from facespot.extract.regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS, ROI_NAMES
+from facespot.extract.regions import EYE_CORNERS, ROI_MESH_POINTS, ROI_NAMES
 from facespot.extract.windows import build_snippets, roi_motion
 from synthetic_face import IOD, face_frames, synthetic_mesh
 
@@ -29,7 +30,7 @@ def last_motion(frames: list[FaceFrame], method: str = "lk"):
 def test_sample_points_surround_their_roi():
     mesh = synthetic_mesh()
     points = sample_points(mesh, IOD)
-    assert points.shape == (N_ROI * N_SAMPLES + len(RIGID_MESH_POINTS), 3)
+    assert points.shape == (N_ROI * N_SAMPLES + len(TRACKED_ANCHORS), 3)
     for roi, members in enumerate(ROI_MESH_POINTS.values()):
         samples = points[roi * N_SAMPLES : (roi + 1) * N_SAMPLES]
         np.testing.assert_allclose(samples.mean(0), mesh[list(members)].mean(0), atol=0.01)

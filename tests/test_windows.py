@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from facespot.extract import windows
 from facespot.extract.features import SNIPPET_REACH, SNIPPET_STEPS
-from facespot.extract.flow import HORIZON_S, N_ROI, N_SAMPLES, FrameMotion
+from facespot.extract.flow import HORIZON_S, N_ROI, N_SAMPLES, TRACKED_ANCHORS, FrameMotion
 from facespot.extract.frames import FaceFrame
-from facespot.extract.regions import KEPT_MESH_POINTS, RIGID_MESH_POINTS
+from facespot.extract.regions import KEPT_MESH_POINTS
 from facespot.extract.timebase import Timebase
 from facespot.extract.windows import MAX_GAP_S, build_snippets
 from synthetic_face import IOD, face_frames, synthetic_mesh
 
-P = N_ROI * N_SAMPLES + len(RIGID_MESH_POINTS)
+P = N_ROI * N_SAMPLES + len(TRACKED_ANCHORS)
 SPEED = 0.5  # IOD per second
 
 
