@@ -17,7 +17,7 @@ class ExtractOptions:
 
     face: str | int = "longest"
     flow: FlowMethod = "lk"
-    alignment: Alignment = "similarity"
+    alignment: Alignment = "pose"
 
     def __post_init__(self) -> None:
         if isinstance(self.face, str) and self.face.isdecimal():

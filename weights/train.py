@@ -30,7 +30,9 @@ def _train_member(
     started = time.monotonic()
     for step, terms, network in train_supervised(corpus, config, recipe, seed, device):
         text = "  ".join(f"{name} {value:.4f}" for name, value in terms.items())
-        click.echo(f"member {seed}: step {step} of {recipe.steps}, {time.monotonic() - started:.0f} s: {text}", err=True)
+        click.echo(
+            f"member {seed}: step {step} of {recipe.steps}, {time.monotonic() - started:.0f} s: {text}", err=True
+        )
     return {name: tensor.cpu() for name, tensor in network.state_dict().items()}
 
 
@@ -45,7 +47,9 @@ def _train_members(
     workers = min(cores, len(seeds))
     # One thread a member: two trainings side by side use two cores better than one training on both.
     with ProcessPoolExecutor(workers) as pool:
-        jobs = [pool.submit(_train_member, corpus, config, recipe, seed, device, max(cores // workers, 1)) for seed in seeds]
+        jobs = [
+            pool.submit(_train_member, corpus, config, recipe, seed, device, max(cores // workers, 1)) for seed in seeds
+        ]
         for job in jobs:
             yield job.result()
 

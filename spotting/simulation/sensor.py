@@ -235,7 +235,7 @@ def _flow(
     # Each picture displaces what tracking finds in it: noise that both ends of a displacement share with every other that uses the picture.
     jitter = level * (rng.normal(size=(n, p, 2)) + 0.7 * _autoregressive(n, 6, (p, 2), rng))
     # A blink drags the skin next to the eye, and trackers with it.
-    drag = rng.normal(0, 0.004, size=(p, 2)) * ([[1.0, 2.0]] * p)
+    drag = rng.normal(0, 0.007 * rng.random(), size=(p, 2)) * [[1.0, 2.0]]
     drag[6:10] = 0
     jitter += performance.blink[:, None, None] * drag
     noisy = (points + jitter).astype(np.float32)

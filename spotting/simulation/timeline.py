@@ -311,6 +311,14 @@ def _rest_of_the_face(stage: _Stage, person: Person, rng: np.random.Generator) -
         swing = gaussian_filter1d(rng.normal(size=stage.n + 400), rng.uniform(30, 120))[200:-200]
         swing = (swing - swing[0]) / max(np.abs(swing - swing[0]).max(), 1e-6)
         stage.add(draw_expression(person, rng.uniform(0.005, 0.035), rng), swing)
+    for _ in range(rng.poisson(0.4 * stage.n / 300)):
+        # Lips come apart and close again with the breath, and nobody calls it an expression.
+        at, length = int(rng.integers(-100, stage.n)), int(np.exp(rng.uniform(np.log(25), np.log(250))))
+        slow = int(min(rng.integers(8, 40), length // 2))
+        parted = envelope(at, at + slow, length - 2 * slow, at + length, stage.n, rng) * rng.uniform(0.1, 0.6)
+        for side in ("left", "right"):
+            stage.add(person.fields["AU25", side], parted)
+            stage.add(person.fields["AU26", side] * rng.uniform(0, 0.25), parted)
     if rng.random() < 0.15:
         at = int(rng.integers(0, stage.n))
         step = 1 / (1 + np.exp(-(np.arange(stage.n) - at) / rng.uniform(4, 20)))
@@ -349,8 +357,7 @@ def perform(
 def _express(stage: _Stage, person: Person, busy: float, rng: np.random.Generator) -> None:
     micro_share = rng.choice([0.1, 0.25, 0.5, 0.8])
     chained = rng.uniform(0.1, 0.9) if busy > 0.4 else rng.uniform(0, 0.3)
-    tick = -int(rng.integers(0, 40)) if rng.random() < 0.5 else int(rng.integers(0, 60))
-    previous_linked = False
+    tick = -int(rng.integers(0, 40)) if rng.random() < 0.25 else int(rng.integers(0, 60))
     while tick < stage.n - 4:
         kind: ExpressionType = "micro" if rng.random() < micro_share else "macro"
         amplitude = _draw_amplitude(kind, rng)
@@ -381,8 +388,7 @@ def _express(stage: _Stage, person: Person, busy: float, rng: np.random.Generato
                 other, other + 8, int(rng.integers(5, 30)), other + int(rng.integers(40, 60)), stage.n, rng
             )
             stage.express(draw_expression(person, 0.1, rng), extra, "macro", 0.1)
-        previous_linked = rng.random() < chained
-        if previous_linked:
+        if rng.random() < chained:
             # One face runs into the next, some overlapping the end of the last.
             tick = offset + 1 + int(rng.integers(-max(fall // 3, 1), 7))
         else:

@@ -1,0 +1,120 @@
+"""Score real, annotated clips: python benchmarks/real_clips.py FOLDER [--weights FILE]
+
+FOLDER holds `clips/`, `annotations.csv` (one row per expression: file, clip, onset, apex, offset, type, confidence; a clip without any has one
+row of type none) and `distractors.csv` (clip, start, end, note), frames 0-based and inclusive. Prints a row per clip, what each
+false alarm was, and the totals next to those of the geometry baseline. Episodes of low confidence are don't-care.
+"""
+
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pandas as pd
+from facespot.errors import NoFaceError
+from facespot.extract.features import FaceFeatures
+from facespot.extract.pipeline import extract_features
+from facespot.spotting.intervals import Interval
+from facespot.spotting.metrics import Evaluation, Recording, count, judge
+from facespot.spotting.spotter import Spotter
+
+sys.path.insert(0, str(Path(__file__).parent))
+from geometry_baseline import spot_by_geometry
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One annotated clip. features is None where no face was found."""
+
+    name: str
+    features: FaceFeatures | None
+    truth: list[Interval]
+    ignored: list[Interval]
+    distractors: list[tuple[int, int, str]]
+    seconds: float
+
+
+def load_clips(folder: Path, cache: Path | None) -> list[Clip]:
+    rows = pd.read_csv(folder / "annotations.csv")
+    notes = pd.read_csv(folder / "distractors.csv")
+    clips = []
+    for name, group in rows.groupby("clip"):
+        first = group.iloc[0]
+        try:
+            features = extract_features(folder / "clips" / first["file"], cache=cache)
+        except NoFaceError:
+            clips.append(Clip(str(name), None, [], [], [], float(first["frames"] / first["fps"])))
+            continue
+        tick = features.timebase.tick_of_frame
+        last = features.timebase.n_frames - 1
+        truth, ignored = [], []
+        for row in group[group["type"] != "none"].itertuples():
+            onset, apex, offset = (tick(min(int(f), last)) for f in (row.onset, row.apex, row.offset))
+            (ignored if row.confidence == "low" else truth).append(Interval(onset, apex, offset, row.type))
+        mine = notes[notes["clip"] == name]
+        distractors = [(tick(int(r.start)), tick(min(int(r.end), last)), r.note) for r in mine.itertuples()]
+        clips.append(Clip(str(name), features, truth, ignored, distractors, features.timebase.duration_s))
+    return clips
+
+
+def explain(alarm: Interval, clip: Clip) -> str:
+    """What was going on there, as far as the annotators noted it."""
+    missed = [t for t in clip.truth if alarm.iou(t) > 0.1]
+    if missed:
+        best = max(missed, key=alarm.iou)
+        return f"part of {best.type} {best.onset}-{best.offset} (IoU {alarm.iou(best):.2f})"
+    seen = [note for a, b, note in clip.distractors if min(b, alarm.offset) - max(a, alarm.onset) >= 0]
+    return "; ".join(seen) or "nothing noted"
+
+
+def report(clips: list[Clip], spotted: dict[str, list[Interval]], *, rows: bool) -> tuple[Evaluation, float]:
+    """Print the table; returns the counts and the false alarms a minute on clips without expressions."""
+    total, alarms, seconds = Evaluation(), 0, 0.0
+    for clip in clips:
+        judged = judge(Recording(clip.truth, spotted[clip.name], clip.ignored))
+        counts = count(judged)
+        total += counts
+        if not clip.truth and not clip.ignored:
+            alarms += len(judged.false_alarms)
+            seconds += clip.seconds
+        if rows:
+            c = counts.overall
+            click.echo(f"{clip.name:16s} found {c.tp:2d}  missed {c.fn:2d}  false {c.fp:2d}")
+            for alarm in judged.false_alarms:
+                click.echo(
+                    f"    false {alarm.type} {alarm.onset}-{alarm.offset} ({alarm.confidence:.2f}): {explain(alarm, clip)}"
+                )
+            for miss in judged.missed:
+                click.echo(f"    missed {miss.type} {miss.onset}-{miss.offset}")
+    return total, 60 * alarms / seconds
+
+
+def summary(name: str, total: Evaluation, alarms: float) -> str:
+    cells = defaultdict(str)
+    for kind, c in (("macro", total.macro), ("micro", total.micro), ("overall", total.overall)):
+        cells[kind] = f"{kind} F1 {c.f1:.3f} (TP {c.tp} FP {c.fp} FN {c.fn})"
+    return f"{name:20s} {cells['overall']}  {cells['macro']}  {cells['micro']}  false alarms a minute without expressions {alarms:.1f}"
+
+
+@click.command(help=__doc__)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--weights", type=click.Path(path_type=Path), help="other weights than the shipped ones")
+@click.option("--min-confidence", type=float, help="instead of the weights' own")
+@click.option("--cache", type=click.Path(path_type=Path), help="keep the extracted features here")
+def main(folder: Path, weights: Path | None, min_confidence: float | None, cache: Path | None) -> None:
+    clips = load_clips(folder, cache)
+    spotter = Spotter.load(weights, "cpu")
+
+    def spot(clip: Clip) -> list[Interval]:
+        return [] if clip.features is None else spotter.intervals(clip.features, min_confidence)[0]
+
+    total, alarms = report(clips, {clip.name: spot(clip) for clip in clips}, rows=True)
+    baseline = {clip.name: [] if clip.features is None else spot_by_geometry(clip.features) for clip in clips}
+    base_total, base_alarms = report(clips, baseline, rows=False)
+    click.echo(summary("facespot", total, alarms))
+    click.echo(summary("geometry baseline", base_total, base_alarms))
+
+
+if __name__ == "__main__":
+    main()
