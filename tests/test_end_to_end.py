@@ -1,0 +1,130 @@
+"""`spot` as a user runs it: a process of its own, the bundled clip, real extraction, a real network."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import av
+import pytest
+from facespot.extract.video import open_video
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "samples" / "astronaut.mp4"
+TRUTH = ROOT / "samples" / "astronaut.truth.csv"
+WEIGHTS = ROOT / "weights" / "facespot.safetensors"
+
+# Every way out of Python's own network layer is shut before anything else is imported.
+OFFLINE = """
+import socket, sys
+def refuse(*arguments, **options):
+    raise RuntimeError("the network was asked for")
+for name in ("getaddrinfo", "gethostbyname", "create_connection"):
+    setattr(socket, name, refuse)
+socket.socket.connect = socket.socket.connect_ex = refuse
+from facespot.cli import main
+main(prog_name="spot")
+"""
+
+
+def spot(*arguments, home: Path) -> subprocess.CompletedProcess:
+    environment = os.environ | {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", OFFLINE, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800, env=environment, cwd=home)
+
+
+def excerpt(target: Path, seconds: float) -> Path:
+    """The sample's beginning, its packets copied into another file."""
+    with av.open(str(SAMPLE)) as source, av.open(str(target), "w") as copy:
+        stream = source.streams.video[0]
+        out = copy.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None and packet.pts * stream.time_base < seconds:
+                packet.stream = out
+                copy.mux(packet)
+    return target
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A checkpoint of the paper's network, untrained, and its digest."""
+    import torch
+    from facespot.models.checkpoint import save_checkpoint
+    from facespot.models.gim import GIMSpotter, GIMSpotterConfig
+
+    torch.manual_seed(0)
+    network = GIMSpotter(GIMSpotterConfig())
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    return path, save_checkpoint(path, "gim", asdict(GIMSpotterConfig()), network.state_dict())
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_whole_way_offline_without_chatter_and_again_from_the_cache(tmp_path, weights):
+    video = excerpt(tmp_path / "clip one.mp4", 2.0)
+    asked = ["--weights", weights[0], "--format", "csv,json", "--min-confidence", "0", "--device", "cpu"]
+    first = spot(video, *asked, "--plot", home=tmp_path)
+    assert (first.returncode, first.stderr) == (0, "")
+    document = json.loads((tmp_path / "clip one.spots.json").read_text())
+    assert document["provenance"]["weights_sha256"] == weights[1]
+    assert document["coverage"] == 1.0
+    assert document["frames"] == 60
+    assert len(document["spots"]) == len(rows(tmp_path / "clip one.spots.csv"))
+    assert (tmp_path / "clip one.spots.png").read_bytes().startswith(b"\x89PNG")
+
+    before = (tmp_path / "clip one.spots.csv").read_bytes()
+    (entry,) = (tmp_path / "cache" / "facespot").iterdir()
+    made = {p.name: p.stat().st_mtime_ns for p in entry.iterdir()}
+    second = spot(video, *asked, home=tmp_path)
+    assert (second.returncode, second.stdout) == (
+        0,
+        first.stdout.replace(f"-> {tmp_path / 'clip one.spots.png'}\n", ""),
+    )
+    assert (tmp_path / "clip one.spots.csv").read_bytes() == before
+    assert {p.name: p.stat().st_mtime_ns for p in entry.iterdir()} == made
+
+
+def test_bad_inputs_beside_a_damaged_one(tmp_path, weights):
+    damaged = excerpt(tmp_path / "cut.mkv", 4.0)
+    with open_video(damaged) as stream:
+        whole = sum(1 for _ in stream)
+    os.truncate(damaged, damaged.stat().st_size * 6 // 10)
+    (tmp_path / "text.mp4").write_text("hello")
+    names = ["nothing.mp4", "text.mp4", "cut.mkv"]
+    run = spot(*names, "--weights", weights[0], "--cache", "none", "--format", "json", home=tmp_path)
+    assert run.returncode == 3
+    document = json.loads((tmp_path / "cut.spots.json").read_text())
+    assert 0 < document["frames"] < whole
+    assert any(warning.startswith("damaged:") for warning in document["warnings"])
+    errors = [line for line in run.stderr.splitlines() if line.startswith("spot: error: ")]
+    assert [line.split(": ")[2] for line in errors] == ["nothing.mp4", "text.mp4", "2 of 3 videos failed"]
+    assert all(line.startswith("spot: ") for line in run.stderr.splitlines())
+    assert "cut.mkv: warning: damaged:" in run.stderr
+
+
+@pytest.mark.skipif(not WEIGHTS.exists(), reason="the trained weights are not in this checkout; make weights")
+def test_shipped_weights_find_the_sample_clips_expressions(tmp_path):
+    from facespot.spotting.intervals import Interval
+    from facespot.spotting.metrics import match
+    from facespot.spotting.simulation.recording import read_truth
+
+    run = spot(SAMPLE, "-o", tmp_path, home=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    found = [
+        # The clip has 30 frames a second, so its frames are the clock's ticks.
+        Interval(*(int(row[f"{moment}_frame"]) for moment in ("onset", "apex", "offset")), row["type"])
+        for row in rows(tmp_path / "astronaut.spots.csv")
+    ]
+    truth = read_truth(TRUTH)
+    hits = sum(
+        len(match([e for e in truth if e.type == kind], [e for e in found if e.type == kind]))
+        for kind in ("macro", "micro")
+    )
+    assert hits >= 4
+    assert len(found) - hits <= 2
