@@ -52,7 +52,17 @@ def load_faces(folder: Path | None) -> dict[str, Still]:
 @click.option("--seeds", default="0-3", show_default=True, help="numbers and ranges, such as 0-3,7")
 @click.option("--seconds", default=20.0, show_default=True, help="length of each video")
 @click.option("--speech", type=float, help="probability of speech; random by default")
-def main(out: Path, faces: Path | None, seeds: str, seconds: float, speech: float | None) -> None:
+@click.option("--busy", type=float, help="share of the time filled by expressions; random by default")
+@click.option("--laboratory", is_flag=True, help="expressions apart, micro-expressions of 1 to 4 % of IOD")
+def main(
+    out: Path,
+    faces: Path | None,
+    seeds: str,
+    seconds: float,
+    speech: float | None,
+    busy: float | None,
+    laboratory: bool,
+) -> None:
     stills = load_faces(faces)
     if not stills:
         sys.exit("no face to render")
@@ -62,7 +72,8 @@ def main(out: Path, faces: Path | None, seeds: str, seconds: float, speech: floa
             truth = out / f"{name}_s{seed}.truth.csv"
             if truth.exists():
                 continue
-            recording = render_recording(still, out / f"{name}_s{seed}.mp4", seed, seconds, speech=speech)
+            path = out / f"{name}_s{seed}.mp4"
+            recording = render_recording(still, path, seed, seconds, busy=busy, speech=speech, laboratory=laboratory)
             # Last, so that a truth file always stands for a finished video.
             write_truth(truth, recording.events, recording.timebase)
             click.echo(f"{recording.path.name}: {len(recording.events)} expressions, {recording.scene.fps:g} frames/s")

@@ -125,17 +125,20 @@ def render_recording(
     scene: SceneOptions | None = None,
     busy: float | None = None,
     speech: float | None = None,
+    laboratory: bool = False,
 ) -> Recording:
     """Film a random performance of this face and write it to `path`.
 
     scene: how it is filmed, drawn when None. busy: share of the time filled by expressions; speech: probability of
-    speech; both random when None. The same arguments give the same recording; what the face does depends on neither
+    speech; both random when None. laboratory: see `timeline.perform`. The same arguments give the same recording; what the face does depends on neither
     the face nor the scene. Raises ValueError for less than half a second.
     """
     if seconds < 0.5:
         raise ValueError(f"a recording needs at least half a second, got {seconds}")
     acting, filming, sensing = np.random.default_rng(seed).spawn(3)
-    performance = perform(draw_person(acting), round(seconds * CLOCK_HZ), acting, busy=busy, speech=speech)
+    performance = perform(
+        draw_person(acting), round(seconds * CLOCK_HZ), acting, busy=busy, speech=speech, laboratory=laboratory
+    )
     return film(still, performance, path, scene or draw_scene(filming), sensing)
 
 

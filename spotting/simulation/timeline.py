@@ -138,10 +138,12 @@ def draw_expression(person: Person, amplitude: float, rng: np.random.Generator) 
     return shape * (amplitude / max(reach, 0.02))
 
 
-def _draw_amplitude(kind: str, rng: np.random.Generator) -> float:
+def _draw_amplitude(kind: str, laboratory: bool, rng: np.random.Generator) -> float:
     def log_uniform(low: float, high: float) -> float:
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
+    if laboratory:
+        return log_uniform(0.05, 0.35) if kind == "macro" else log_uniform(0.01, 0.04)
     if kind == "macro":
         return log_uniform(0.05, 0.4) if rng.random() < 0.8 else log_uniform(0.02, 0.06)
     return log_uniform(0.01, 0.05) if rng.random() < 0.55 else log_uniform(0.04, 0.3)
@@ -326,11 +328,19 @@ def _rest_of_the_face(stage: _Stage, person: Person, rng: np.random.Generator) -
 
 
 def perform(
-    person: Person, n: int, rng: np.random.Generator, *, busy: float | None = None, speech: float | None = None
+    person: Person,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    busy: float | None = None,
+    speech: float | None = None,
+    laboratory: bool = False,
 ) -> Performance:
     """Compose a random clip of n ticks.
 
-    busy: share of the clip filled by expressions, random when None (0 gives a clip without any). speech: probability of speech.
+    busy: share of the clip filled by expressions, random when None (0 gives a clip without any). speech: probability
+    of speech. laboratory: as elicitation studies record them, expressions apart from each other, micro-expressions
+    subtle (1 to 4 % of IOD) and macro-expressions visible (5 to 35 %).
     """
     stage = _Stage(n, len(person.shape))
     _rest_of_the_face(stage, person, rng)
@@ -350,17 +360,19 @@ def perform(
     if busy is None:
         busy = float(rng.choice([0.0, 0.1, 0.25, 0.45, 0.7], p=[0.18, 0.22, 0.24, 0.18, 0.18]))
     if busy > 0:
-        _express(stage, person, busy, rng)
+        _express(stage, person, busy, laboratory, rng)
     return stage.performance(len(person.shape))
 
 
-def _express(stage: _Stage, person: Person, busy: float, rng: np.random.Generator) -> None:
+def _express(stage: _Stage, person: Person, busy: float, laboratory: bool, rng: np.random.Generator) -> None:
     micro_share = rng.choice([0.1, 0.25, 0.5, 0.8])
     chained = rng.uniform(0.1, 0.9) if busy > 0.4 else rng.uniform(0, 0.3)
     tick = -int(rng.integers(0, 40)) if rng.random() < 0.25 else int(rng.integers(0, 60))
+    if laboratory:
+        micro_share, chained = 0.5, 0.0
     while tick < stage.n - 4:
         kind: ExpressionType = "micro" if rng.random() < micro_share else "macro"
-        amplitude = _draw_amplitude(kind, rng)
+        amplitude = _draw_amplitude(kind, laboratory, rng)
         rise, hold, fall = _draw_timing(kind, rng)
         apex, offset = tick + rise, tick + rise + hold + fall - 1
         if stage.speaking[max(tick, 0) : max(offset, 0)].mean() > 0.3 if offset > 0 else False:
@@ -381,7 +393,7 @@ def _express(stage: _Stage, person: Person, busy: float, rng: np.random.Generato
             middle = first + int(rng.uniform(0.2, 0.6) * (last - first))
             joined = envelope(first, middle, int(rng.uniform(0, 0.3) * (last - middle)), last, stage.n, rng)
             stage.add(draw_expression(person, amplitude * rng.uniform(0.3, 1.0), rng), joined)
-        if kind == "micro" and rng.random() < 0.08:
+        if kind == "micro" and not laboratory and rng.random() < 0.08:
             # Now and then a second, different movement rides on a macro-expression nearby.
             other = tick + int(rng.integers(-20, 20))
             extra = envelope(
