@@ -136,7 +136,7 @@ def _mesh_landmarks(
     basis = np.concatenate(
         [turn, turn**2 * np.sign(turn), turn[:, :1] * turn[:, 1:2], 0.7 * place, 2.0 * log_scale[:, None]], axis=1
     )
-    size = rng.uniform(0.4, 1.2)
+    size = rng.uniform(0.15, 1.2)
     leak = rng.normal(0, 0.05 * size, size=(basis.shape[1], k, 3)) * [1, 1, 1.5]
     groups = rng.integers(0, 6, size=k)
     coarse = rng.normal(0, 0.06 * size, size=(basis.shape[1], 6, 3))[:, groups]
@@ -145,7 +145,7 @@ def _mesh_landmarks(
     seen = seen + np.einsum("nb,bkc->nkc", basis, leak + coarse)
     seen[:, :, 2:3] += depth
     # The mesh crops by its own last answer, so its errors flip between two states from frame to frame, wander, and wander together.
-    level = rng.lognormal(0, 0.5)
+    level = rng.lognormal(-0.7, 0.7)
     white = 0.0015 * rng.normal(size=(n, k, 3))
     flip = (
         0.0025
@@ -231,7 +231,7 @@ def _flow(
     rigid = exact[:, _ANCHOR_ROWS]
     points = np.concatenate([roi, rigid], axis=1)
     p = points.shape[1]
-    level = rng.lognormal(-0.2, 0.6) * (0.0008 + 0.06 / iod_px)
+    level = rng.lognormal(-0.9, 0.8) * (0.0008 + 0.06 / iod_px)
     # Each picture displaces what tracking finds in it: noise that both ends of a displacement share with every other that uses the picture.
     jitter = level * (rng.normal(size=(n, p, 2)) + 0.7 * _autoregressive(n, 6, (p, 2), rng))
     # A blink drags the skin next to the eye, and trackers with it.
