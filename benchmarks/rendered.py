@@ -1,7 +1,7 @@
-"""Render videos with known expressions, to score the whole chain from pixels to intervals.
+"""Render videos with known expressions, and score the whole chain from pixels to intervals on them.
 
     python benchmarks/rendered.py out --seeds 0-9 --seconds 20
-    python benchmarks/rendered.py out --faces portraits/ --seeds 0-3
+    python benchmarks/rendered.py out --faces portraits/ --seeds 0-3 --laboratory --score
 
 Each pair of face and seed gives `<face>_s<seed>.mp4` and `<face>_s<seed>.truth.csv` (see
 `spotting.simulation.recording`). Without --faces
@@ -13,8 +13,11 @@ from pathlib import Path
 
 import click
 from facespot.errors import FacespotError
-from facespot.spotting.simulation.recording import render_recording, write_truth
+from facespot.extract.pipeline import extract_features
+from facespot.spotting.metrics import Evaluation, Recording, count, judge
+from facespot.spotting.simulation.recording import read_truth, render_recording, write_truth
 from facespot.spotting.simulation.still import Still, load_still
+from facespot.spotting.spotter import Spotter
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -53,6 +56,9 @@ def load_faces(folder: Path | None) -> dict[str, Still]:
 @click.option("--seconds", default=20.0, show_default=True, help="length of each video")
 @click.option("--speech", type=float, help="probability of speech; random by default")
 @click.option("--busy", type=float, help="share of the time filled by expressions; random by default")
+@click.option("--score", is_flag=True, help="then spot every video in OUT and compare with its truth")
+@click.option("--weights", type=click.Path(path_type=Path), help="other weights than the shipped ones")
+@click.option("--min-confidence", type=float, help="instead of the weights' own")
 @click.option("--laboratory", is_flag=True, help="expressions apart, micro-expressions of 1 to 4 % of IOD")
 def main(
     out: Path,
@@ -62,13 +68,31 @@ def main(
     speech: float | None,
     busy: float | None,
     laboratory: bool,
+    score: bool,
+    weights: Path | None,
+    min_confidence: float | None,
 ) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    render(out, faces, parse_seeds(seeds), seconds, speech, busy, laboratory)
+    if score:
+        score_folder(out, weights, min_confidence)
+
+
+def render(
+    out: Path,
+    faces: Path | None,
+    seeds: list[int],
+    seconds: float,
+    speech: float | None,
+    busy: float | None,
+    laboratory: bool,
+) -> None:
+    """Every face with every seed that is not in `out` yet."""
     stills = load_faces(faces)
     if not stills:
         sys.exit("no face to render")
-    out.mkdir(parents=True, exist_ok=True)
     for name, still in stills.items():
-        for seed in parse_seeds(seeds):
+        for seed in seeds:
             truth = out / f"{name}_s{seed}.truth.csv"
             if truth.exists():
                 continue
@@ -77,6 +101,21 @@ def main(
             # Last, so that a truth file always stands for a finished video.
             write_truth(truth, recording.events, recording.timebase)
             click.echo(f"{recording.path.name}: {len(recording.events)} expressions, {recording.scene.fps:g} frames/s")
+
+
+def score_folder(out: Path, weights: Path | None, min_confidence: float | None) -> None:
+    """Print a row per video and the totals. Features are kept in `out`, so that other weights are scored quickly."""
+    spotter = Spotter.load(weights, "cpu")
+    total = Evaluation()
+    for truth in sorted(out.glob("*.truth.csv")):
+        video = truth.with_name(truth.name.replace(".truth.csv", ".mp4"))
+        features = extract_features(video, cache=out / "features")
+        found, _ = spotter.intervals(features, min_confidence)
+        counts = count(judge(Recording(read_truth(truth), found)))
+        click.echo(f"{video.name}: macro {counts.macro}  micro {counts.micro}")
+        total += counts
+    for name, c in (("macro", total.macro), ("micro", total.micro), ("overall", total.overall)):
+        click.echo(f"{name:8s} F1 {c.f1:.3f}  precision {c.precision:.3f}  recall {c.recall:.3f}  {c}")
 
 
 if __name__ == "__main__":
