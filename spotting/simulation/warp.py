@@ -31,6 +31,7 @@ _MESH_SPACING = 1 / 24  # nodes of the coarse fields, in IOD
 _DAMPED_STEPS, _NEWTON_STEPS = 4, 4
 _SEAM_SOFTNESS = 1.0  # pixels over which skin gives way to what lies behind it
 _MOUTH_COLOUR = (46.0, 20.0, 20.0)
+_TEETH_BEHIND_LIPS = 0.05  # how far teeth seen in the still reach behind the lips, in IOD
 _PIVOT_DEPTH = 0.9  # how far behind the eyes the head turns, in IOD
 
 
@@ -124,19 +125,21 @@ class _Opening:
         darkness (mouth).
         """
         x = self._local(grid)[..., 0]
-        # One pixel is shaved off so that no skin is carried along.
-        shown = (from_upper > 1) & (from_lower < -1) & (x > 0) & (x < self._width)
-        weight = cv2.GaussianBlur(shown.astype(np.float32), (0, 0), 0.01 * iod + 0.3)[..., None]
-        if eyeball and shown.any():
-            mask = shown.astype(np.float32)
-            spread = 0.06 * iod
-            colour = cv2.GaussianBlur(patch.astype(np.float32) * mask[..., None], (0, 0), spread)
-            far = patch[shown].mean(axis=0) * 1e-3
-            colour = (colour + far) / (cv2.GaussianBlur(mask, (0, 0), spread)[..., None] + 1e-3)
-            return np.where(shown[..., None], patch, np.clip(colour * 0.9, 0, 255)).astype(np.uint8)
-        brightness = float(np.median(patch)) / 128.0
-        dark = np.array(_MOUTH_COLOUR) * np.clip(brightness, 0.3, 1.5)
-        return np.clip(weight * patch + (1 - weight) * dark, 0, 255).astype(np.uint8)
+        # The rim is shaved off so that no skin is carried along.
+        rim = 1 + 0.01 * iod
+        shown = (from_upper > rim) & (from_lower < -rim) & (x > 0) & (x < self._width)
+        mask = shown.astype(np.float32)
+        spread = 0.06 * iod
+        colour = cv2.GaussianBlur(patch.astype(np.float32) * mask[..., None], (0, 0), spread)
+        share = cv2.GaussianBlur(mask, (0, 0), spread)[..., None]
+        dark = np.array(_MOUTH_COLOUR) * np.clip(float(np.median(patch)) / 128.0, 0.3, 1.5)
+        far = patch[shown].mean(axis=0) if eyeball and shown.any() else dark
+        inside = np.where(shown[..., None], patch, (colour + 1e-3 * far) / (share + 1e-3))
+        if not eyeball:
+            # Teeth end somewhere behind the lips, and further in it is dark.
+            behind = np.maximum(np.maximum(-from_upper, from_lower), 0) / (_TEETH_BEHIND_LIPS * iod)
+            inside = dark + (inside - dark) * np.exp(-(behind**2))[..., None]
+        return np.clip(inside + 0.5, 0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -249,8 +252,12 @@ class FaceWarp:
         rim = np.column_stack([self.centre + 1.3 * (oval - self.centre), points[list(_OVAL), 2]])
         far = np.column_stack([self.centre + 2.0 * (oval - self.centre), points[list(_OVAL), 2]])
         known = np.concatenate([mesh, rim, far])
-        surface = RBFInterpolator(known[:, :2] / self.iod, known[:, 2], neighbors=24, kernel="linear", smoothing=0.02)
-        depth = surface(self._grid.reshape(-1, 2) / self.iod).reshape(self._grid.shape[:2])
+        surface = RBFInterpolator(known[:, :2] / self.iod, known[:, 2], kernel="linear", smoothing=0.02)
+        rows, columns = self._grid.shape[:2]
+        x, y = (self._origin[i] + self._step * (3 * np.arange((columns, rows)[i] // 3 + 1) + 1) for i in (0, 1))
+        # Depth is smooth: every third node is enough, the middle one of three, so that a plain enlargement fits.
+        coarse = surface(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2) / self.iod).reshape(len(y), len(x))
+        depth = cv2.resize(coarse, None, fx=3, fy=3, interpolation=cv2.INTER_LINEAR)[:rows, :columns]
         eyes = points[[33, 133, 263, 362], 2].mean()
         return cv2.GaussianBlur(depth, (0, 0), 0.06 / _MESH_SPACING) - eyes - _PIVOT_DEPTH * self.iod
 
@@ -260,7 +267,7 @@ class FaceWarp:
         rest = np.concatenate([self.centre + f * (oval[::3] - self.centre) for f in (1.3, 1.6)])
         lips = self._lip_edge(points)
 
-        def operator(without: tuple[int, ...]) -> np.ndarray:
+        def operator(without: tuple[int, ...], where: np.ndarray) -> np.ndarray:
             used = [row for row, mesh in enumerate(KEPT_MESH_POINTS) if mesh not in without and mesh not in _IRISES]
             at = points[[KEPT_MESH_POINTS[row] for row in used], :2]
             values = np.zeros((len(used), len(KEPT_MESH_POINTS)))
@@ -271,22 +278,27 @@ class FaceWarp:
                 [values, *(row[None] for _, row in between), np.zeros((len(rest), values.shape[1]))]
             )
             smooth = RBFInterpolator(at / self.iod, values, kernel="multiquadric", epsilon=8.0, degree=0)
-            return smooth(nodes / self.iod)
+            field = np.zeros((len(nodes), len(KEPT_MESH_POINTS)))
+            field[where] = smooth(nodes[where] / self.iod)
+            return field
 
-        above_mouth, below_mouth = operator(_LOWER_LIP), operator(_UPPER_LIP)
-        above_eyes, below_eyes = operator(_LOWER_LIDS + _LOWER_LIP), operator(_UPPER_LIDS + _LOWER_LIP)
+        to_mouth = _smoothstep(self._face_height(points), 0.3, 0.6)
+        moving = self._skin_weight.ravel() > 0
+        near_mouth, near_eyes = moving & (to_mouth > 0), moving & (to_mouth < 1)
+        above_mouth, below_mouth = operator(_LOWER_LIP, near_mouth), operator(_UPPER_LIP, near_mouth)
+        above_eyes = operator(_LOWER_LIDS + _LOWER_LIP, near_eyes)
+        below_eyes = operator(_UPPER_LIDS + _LOWER_LIP, near_eyes)
         mouth, left, right = self._openings
-        down = self._face_height(points)
-        to_mouth = _smoothstep(down, 0.3, 0.6)[:, None]
         middle = np.stack([o._origin + o._frame[:, 0] * o._width / 2 for o in (left, right)])
         nearer_left = np.linalg.norm(nodes - middle[0], axis=1) < np.linalg.norm(nodes - middle[1], axis=1)
         fields = {}
         for name, within in (("cut", np.nan), ("above", 0.0), ("below", 1.0)):
             eye_side = np.where(nearer_left, left.side(nodes, within), right.side(nodes, within))[:, None]
             mouth_side = mouth.side(nodes, within)[:, None]
-            eyes = above_eyes * (1 - eye_side) + below_eyes * eye_side
-            lips = above_mouth * (1 - mouth_side) + below_mouth * mouth_side
-            field = (eyes * (1 - to_mouth) + lips * to_mouth) * self._skin_weight.reshape(-1, 1)
+            upper_face = above_eyes * (1 - eye_side) + below_eyes * eye_side
+            lower_face = above_mouth * (1 - mouth_side) + below_mouth * mouth_side
+            field = upper_face + (lower_face - upper_face) * to_mouth[:, None]
+            field *= self._skin_weight.reshape(-1, 1)
             fields[name] = field.astype(np.float32)
         return fields
 
@@ -376,8 +388,6 @@ class FaceWarp:
         coarse = self._invert(self._forward("cut", move, pose), nodes.shown)
         source = nodes.enlarge(coarse, (0, 0), size)
         picture = cv2.remap(self._canvas, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
-        if np.all(np.abs(move) < 1e-3):
-            return picture
         layers = [self._forward(name, move, pose) for name in ("above", "below", None)]
         for opening in self._openings:
             part = nodes.block(coarse, opening.box)
