@@ -109,17 +109,29 @@ class Tracker(Protocol):
     """How points of one cut are found in another."""
 
     def __call__(
-        self, reference: np.ndarray, current: np.ndarray, points: np.ndarray, guess: np.ndarray, rough: bool
+        self,
+        reference: np.ndarray,
+        current: np.ndarray,
+        points: np.ndarray,
+        guess: np.ndarray,
+        contrast: np.ndarray,
+        rough: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Positions (P, 2) in `current` and whether each is trusted (P,) bool.
 
         reference, current: cuts; points: (P, 2) in `reference`; guess: (P, 2) where they may be in `current`;
+        contrast: (P,) standard deviation of the gray levels around each in `reference`;
         rough: the guess comes from the face mesh and may be some pixels off.
         """
 
 
 def track_lk(
-    reference: np.ndarray, current: np.ndarray, points: np.ndarray, guess: np.ndarray, rough: bool
+    reference: np.ndarray,
+    current: np.ndarray,
+    points: np.ndarray,
+    guess: np.ndarray,
+    contrast: np.ndarray,
+    rough: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pyramidal Lucas-Kanade. Unless the guess is rough the finest level alone is enough."""
     found, status, error = cv2.calcOpticalFlowPyrLK(
@@ -134,7 +146,7 @@ def track_lk(
         minEigThreshold=1e-4,
     )
     # Lucas-Kanade calls anything with texture found. What it found must look like what it sought.
-    limit = np.maximum(_LK_ERROR_FLOOR, _LK_ERROR_LIMIT * _contrast(reference, points))
+    limit = np.maximum(_LK_ERROR_FLOOR, _LK_ERROR_LIMIT * contrast)
     return found[:, 0], (status[:, 0] > 0) & (error[:, 0] < limit)
 
 
@@ -167,7 +179,13 @@ class DenseTracker:
         self._dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def __call__(
-        self, reference: np.ndarray, current: np.ndarray, points: np.ndarray, guess: np.ndarray, rough: bool
+        self,
+        reference: np.ndarray,
+        current: np.ndarray,
+        points: np.ndarray,
+        guess: np.ndarray,
+        contrast: np.ndarray,
+        rough: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
         flow = cv2.blur(self._dis.calc(reference, current, None), (_DIS_PATCH, _DIS_PATCH))
         at = cv2.remap(flow, points[:, None, 0], points[:, None, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -187,13 +205,22 @@ class _Reference:
     mesh: np.ndarray  # (P, 2) the sample points, laid on its own face mesh
     depth: np.ndarray  # (P, 1)
     iod: float
-    cut: np.ndarray
     found: np.ndarray = field(init=False)  # (P, 2) positions in the latest frame
     trusted: np.ndarray = field(init=False)  # (P,)
+    # The same picture as `place` last cut it, and the sample points in the cut.
+    cut: np.ndarray = field(init=False)
+    start: np.ndarray = field(init=False)
+    contrast: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         self.found = self.mesh.copy()
         self.trusted = np.ones(len(self.mesh), bool)
+
+    def place(self, window: CropWindow) -> None:
+        """Cut the picture by a window."""
+        self.cut = window.cut(self.gray)
+        self.start = window.into(self.mesh).astype(np.float32)
+        self.contrast = _contrast(self.cut, self.start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +263,8 @@ class FlowTracker:
         while self._references and self._references[0].time + HORIZON_S <= self._references[-1].time + 1e-6:
             self._references.popleft()
         self._aim(mesh, iod)
-        current = _Reference(frame.time, frame.gray, mesh, depth, iod, self._window.cut(frame.gray))
+        current = _Reference(frame.time, frame.gray, mesh, depth, iod)
+        current.place(self._window)
         step = np.zeros_like(mesh)
         for age, reference in enumerate(reversed(self._references)):
             # The newest reference starts from the mesh; its step then carries every older track to this frame.
@@ -260,14 +288,12 @@ class FlowTracker:
             return
         self._window = CropWindow.around(centre, iod)
         for reference in self._references:
-            reference.cut = self._window.cut(reference.gray)
+            reference.place(self._window)
 
     def _follow(self, reference: _Reference, current: _Reference, guess: np.ndarray, rough: bool) -> None:
         """Update where the reference's points are in the current picture."""
-        start = self._window.into(reference.mesh).astype(np.float32)
-        end, tracked = self._track(
-            reference.cut, current.cut, start, self._window.into(guess).astype(np.float32), rough
-        )
+        start, guess = reference.start, self._window.into(guess).astype(np.float32)
+        end, tracked = self._track(reference.cut, current.cut, start, guess, reference.contrast, rough)
         reference.found = reference.mesh + (end - start) / self._window.scale
         stray = np.linalg.norm(reference.found - current.mesh, axis=1)
         reference.trusted = tracked & (stray < _STRAY_LIMIT * reference.iod)
