@@ -1,4 +1,4 @@
-"""Twenty lines to beat: pose-normalised landmarks against their own running median, one threshold, class by duration."""
+"""Twenty lines to beat: pose-normalised landmarks against their running median, one threshold, class by duration."""
 
 import numpy as np
 from facespot.extract.features import FaceFeatures
@@ -12,7 +12,7 @@ SHORTEST_TICKS = 4
 
 
 def spot_by_geometry(features: FaceFeatures, threshold: float = THRESHOLD_IOD) -> list[Interval]:
-    """Every run of ticks in which some ROI lies farther than `threshold` IOD from where it mostly is within 8 seconds."""
+    """Every run of ticks in which some ROI lies farther than `threshold` IOD from where it mostly is in 8 seconds."""
     channels = geometry_channels(features.landmarks, features.segments())
     offsets = channels[:, : 2 * len(ROI_NAMES)].reshape(len(channels), -1, 2)
     deviation = np.linalg.norm(offsets, axis=2).max(axis=1)

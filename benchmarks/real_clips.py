@@ -1,12 +1,12 @@
 """Score real, annotated clips: python benchmarks/real_clips.py FOLDER [--weights FILE]
 
-FOLDER holds `clips/`, `annotations.csv` (one row per expression: file, clip, onset, apex, offset, type, confidence; a clip without any has one
-row of type none) and `distractors.csv` (clip, start, end, note), frames 0-based and inclusive. Prints a row per clip, what each
-false alarm was, and the totals next to those of the geometry baseline. Episodes of low confidence are don't-care.
+FOLDER holds `clips/`, `annotations.csv` (one row per expression: file, clip, fps, frames, onset, apex, offset, type,
+confidence; a clip without any has one row of type none) and `distractors.csv` (clip, start, end, note), frames 0-based
+and inclusive. Prints a row per clip, what each false alarm was, and the totals next to those of the geometry baseline.
+Episodes of low confidence are don't-care.
 """
 
 import sys
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Clip:
 
 
 def load_clips(folder: Path, cache: Path | None) -> list[Clip]:
+    """Every annotated clip with its features and its annotations on the clock."""
     rows = pd.read_csv(folder / "annotations.csv")
     notes = pd.read_csv(folder / "distractors.csv")
     clips = []
@@ -82,19 +83,20 @@ def report(clips: list[Clip], spotted: dict[str, list[Interval]], *, rows: bool)
             c = counts.overall
             click.echo(f"{clip.name:16s} found {c.tp:2d}  missed {c.fn:2d}  false {c.fp:2d}")
             for alarm in judged.false_alarms:
-                click.echo(
-                    f"    false {alarm.type} {alarm.onset}-{alarm.offset} ({alarm.confidence:.2f}): {explain(alarm, clip)}"
-                )
+                place = f"{alarm.type} {alarm.onset}-{alarm.offset} ({alarm.confidence:.2f})"
+                click.echo(f"    false {place}: {explain(alarm, clip)}")
             for miss in judged.missed:
                 click.echo(f"    missed {miss.type} {miss.onset}-{miss.offset}")
-    return total, 60 * alarms / seconds
+    return total, 60 * alarms / seconds if seconds else 0.0
 
 
 def summary(name: str, total: Evaluation, alarms: float) -> str:
-    cells = defaultdict(str)
-    for kind, c in (("macro", total.macro), ("micro", total.micro), ("overall", total.overall)):
-        cells[kind] = f"{kind} F1 {c.f1:.3f} (TP {c.tp} FP {c.fp} FN {c.fn})"
-    return f"{name:20s} {cells['overall']}  {cells['macro']}  {cells['micro']}  false alarms a minute without expressions {alarms:.1f}"
+    """One line: the totals, and the false alarms a minute on clips without expressions."""
+    cells = [
+        f"{kind} F1 {c.f1:.3f} (TP {c.tp} FP {c.fp} FN {c.fn})"
+        for kind, c in (("overall", total.overall), ("macro", total.macro), ("micro", total.micro))
+    ]
+    return f"{name:20s} {'  '.join(cells)}  false alarms a minute without expressions {alarms:.1f}"
 
 
 @click.command(help=__doc__)

@@ -1,7 +1,12 @@
 """Pose-normalised face geometry: what the landmarks say about the face once head pose is taken out.
 
-Flow sees what is brief and subtle but is blind to a held state of the face; landmarks see the state but are too noisy below some hundredths
-of the inter-ocular distance (IOD). The channels below are computed from the cached landmarks alone, so they cost next to nothing.
+Flow sees what is brief and subtle but is blind to a held state of the face; landmarks see the state but are too noisy
+below some hundredths of the inter-ocular distance (IOD). The channels below are computed from the cached landmarks
+alone, so they cost next to nothing.
+
+Directions: x right and y down as the viewer sees them, z away from the camera. A head turns from its own frame to the
+camera's by roll after yaw after pitch. Positive yaw brings the nose to the viewer's left, positive pitch brings it
+down, positive roll leans the head clockwise as the viewer sees it.
 """
 
 import numpy as np
@@ -37,7 +42,8 @@ _DEVIATIONS = (
     "gaze_x",
     "gaze_y",
 )
-# Absolute: what a running median cannot tell when a face is in expression for most of a short clip. Offset by a mean neutral face.
+# Absolute: what a running median cannot tell when a face is in expression for most of a short clip. Offset by a mean
+# neutral face.
 _LEVELS = {
     "mouth_opening_level": 0.033,
     "mouth_width_level": 0.788,
@@ -83,8 +89,9 @@ _EYE_RIGHT = np.array([KEPT_INDEX[p] for p in EYE_CORNERS["image_right"]])
 def similarity_to(shape: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Least-squares 3-D similarity of each frame's points onto one shape (Umeyama 1991).
 
-    shape: (R, 3); points: (N, R, 3). Returns rotation (N, 3, 3), scale (N,), centre of points (N, 3), centre of shape (3,),
-    so that scale * (points - centre) @ rotation + shape_centre is the fit.
+    shape: (R, 3); points: (N, R, 3). Returns rotation (N, 3, 3), scale (N,), centre of points (N, 3), centre of shape
+    (3,), so that scale * (points - centre) @ rotation + shape_centre is the fit. As a matrix before a column vector,
+    the rotation takes the shape's frame to that of the points: it is how the head is turned.
     """
     centre = points.mean(axis=1)
     shape_centre = shape.mean(axis=0)
@@ -125,10 +132,13 @@ def _rigid_shape(rigid: np.ndarray) -> np.ndarray:
 
 
 def running_median(values: np.ndarray, seconds: float = BASELINE_SECONDS) -> np.ndarray:
-    """Running median over time of (N, C) values on the clock, computed on a stride and interpolated."""
+    """Running median over time of (N, C) values on the clock, (N, C).
+
+    Computed on every fifth tick over `seconds` (the ends mirrored) and interpolated; N is at least 1.
+    """
     n = len(values)
     ticks = np.arange(0, n, _BASELINE_STRIDE)
-    size = int(round(seconds * CLOCK_HZ / _BASELINE_STRIDE)) | 1
+    size = round(seconds * CLOCK_HZ / _BASELINE_STRIDE) | 1
     coarse = median_filter(values[ticks], size=(size, 1), mode="reflect")
     left = np.clip(np.searchsorted(ticks, np.arange(n), side="right") - 1, 0, max(len(ticks) - 2, 0))
     if len(ticks) == 1:
@@ -144,6 +154,7 @@ def _speed(values: np.ndarray) -> np.ndarray:
 
 
 def _segment_channels(landmarks: np.ndarray) -> np.ndarray:
+    """(N, len(GEOMETRY_CHANNELS)) of the landmarks (N, K, 3) of one unbroken stretch."""
     rigid = landmarks[:, _RIGID]
     shape = _rigid_shape(rigid)
     rotation, scale, centre, shape_centre = similarity_to(shape, rigid)
@@ -198,6 +209,7 @@ def _segment_channels(landmarks: np.ndarray) -> np.ndarray:
         axis=1,
     ) - list(_LEVELS.values())
 
+    # rotation = roll (about z) @ yaw (about y) @ pitch (about x), on column vectors.
     yaw = np.arctan2(-rotation[:, 2, 0], np.hypot(rotation[:, 0, 0], rotation[:, 1, 0]))
     pitch = np.arctan2(rotation[:, 2, 1], rotation[:, 2, 2])
     roll = np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0])
@@ -216,8 +228,8 @@ def _segment_channels(landmarks: np.ndarray) -> np.ndarray:
 def geometry_channels(landmarks: np.ndarray, segments: list[tuple[int, int]]) -> np.ndarray:
     """Geometry channels of one subject, (N, len(GEOMETRY_CHANNELS)) float32; zero outside the segments.
 
-    landmarks: (N, K, 3) pixels of `regions.KEPT_MESH_POINTS`. segments: half-open tick ranges without NaN; each is normalised
-    by its own rigid shape and its own baseline, so nothing leaks across a cut.
+    landmarks: (N, K, 3) pixels of `regions.KEPT_MESH_POINTS`. segments: half-open tick ranges without NaN, none empty;
+    each is normalised by its own rigid shape and its own baseline, so nothing leaks across a cut.
     No paper of the field has these; they stand beside the flow because flow cannot see a held state.
     """
     channels = np.zeros((len(landmarks), len(GEOMETRY_CHANNELS)), dtype=np.float32)

@@ -1,6 +1,7 @@
 """Learning a `ContextSpotter` from full intervals and intensity curves, which only simulation can give.
 
-Learning from one point per expression, the paper's subject, is in `pseudo_labels` and `losses`; it trains the same network too.
+Learning from one point per expression, the paper's subject, is in `pseudo_labels` and `losses`; it trains the same
+network too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,11 @@ _EDGE_WEIGHT = 0.15
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """classes (n, T, 2) in {0, 1}; weight (n, T); reach (n, T, 2) ticks to onset and offset; inside (n, T); intensity (n, T)."""
+    """What n clips of T ticks should be answered with, all float32.
+
+    classes: (n, T, 2) 1 for the class (macro, micro) of the tick's expression. weight: (n, T) say of the tick in the
+    class loss. reach: (n, T, 2) ticks to onset and offset. inside: (n, T) 1 in an expression. intensity: (n, T) 0..1.
+    """
 
     classes: Tensor
     weight: Tensor
@@ -30,12 +35,16 @@ class Targets:
     intensity: Tensor
 
     def pick(self, rows: np.ndarray) -> "Targets":
+        """The targets of some clips."""
         index = torch.from_numpy(rows)
         return Targets(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
 def make_targets(events: Sequence[Sequence[Event]], intensity: np.ndarray) -> Targets:
-    """Targets of n clips of T ticks; where two expressions overlap, the shorter one has the ticks."""
+    """Targets of n clips of T ticks from their events and intensity (n, T).
+
+    Where two expressions overlap, the shorter one has the ticks.
+    """
     n, ticks = intensity.shape
     classes = np.zeros((n, ticks, 2), np.float32)
     weight = np.ones((n, ticks), np.float32)
@@ -61,7 +70,8 @@ def interval_loss(output: ContextOutput, target: Targets) -> dict[str, Tensor]:
     """Terms of the loss; their sum is minimised.
 
     class: focal cross-entropy (exponent 0.5, weights of the ends reduced). reach: 1 - IoU of each tick's own interval.
-    intensity: mean squared error, the paper's eq. 9 with the true curve. quality: cross-entropy against the IoU reached.
+    intensity: mean squared error, the paper's eq. 9 with the true curve. quality: cross-entropy against the IoU
+    reached.
     """
     probability = torch.sigmoid(output.class_scores)
     surprise = (target.classes - probability).abs().detach().sqrt()
@@ -81,8 +91,13 @@ def interval_loss(output: ContextOutput, target: Targets) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class SupervisedRecipe:
-    """Training of one network. ticks_per_step: clips times ticks of a batch. flow_dropout: share of clips whose flow is zeroed, so that
-    geometry is learnt too; gain and noise: spread of a random factor on the flow and standard deviation (IOD) added to it."""
+    """Training of one network.
+
+    ticks_per_step: clips times ticks of a batch. rate, warmup_steps, weight_decay: of AdamW, the rate falling as a
+    cosine. average: decay of the moving average of the weights. flow_dropout: share of clips whose flow is zeroed, so
+    that geometry is learnt too. gain: spread (natural logarithm) of a random factor on the flow. noise: largest
+    standard deviation (IOD) of noise added to it.
+    """
 
     steps: int = 6000
     ticks_per_step: int = 5120
@@ -98,6 +113,7 @@ class SupervisedRecipe:
 def _augment(
     snippets: Tensor, geometry: Tensor, recipe: SupervisedRecipe, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
+    """Clips (n, T, 17, 10, 2) and (n, T, G) as another camera, another face or a mirror might show them."""
     n = len(snippets)
 
     def column(values: Tensor) -> Tensor:
@@ -121,9 +137,11 @@ def train_supervised(
     seed: int,
     device: torch.device | str = "cpu",
 ) -> Iterator[tuple[int, dict[str, float], ContextSpotter]]:
-    """Train one network on simulated clips; yields (step, mean loss terms since the last, averaged network) a hundred times.
+    """Train one network on simulated clips; yields (step, mean loss terms since the last, averaged network) about a
+    hundred times, the last step always among them.
 
-    The averaged network (exponential moving average, timm's ModelEmaV3) is the one to keep. Same seed and machine, same result.
+    corpus: clips by their length in ticks. The averaged network (exponential moving average, timm's ModelEmaV3) is the
+    one to keep. Same seed and machine, same result.
     """
     from ..models.compat import import_timm
 
@@ -147,6 +165,7 @@ def train_supervised(
     )
     report_every = max(recipe.steps // 100, 1)
     sums: dict[str, float] = {}
+    reported = 0
     for step in range(1, recipe.steps + 1):
         ticks = int(rng.choice(lengths, p=share))
         batch = corpus[ticks]
@@ -167,5 +186,5 @@ def train_supervised(
         for name, term in terms.items():
             sums[name] = sums.get(name, 0.0) + float(term.detach())
         if step % report_every == 0 or step == recipe.steps:
-            yield step, {name: value / report_every for name, value in sums.items()}, average.module
-            sums = {}
+            yield step, {name: value / (step - reported) for name, value in sums.items()}, average.module
+            sums, reported = {}, step

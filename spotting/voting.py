@@ -1,9 +1,10 @@
 """The default decoding: every tick votes for the interval it believes to lie in.
 
-The paper cuts the intensity curve at several thresholds (`decoding`). That cannot part two expressions between which the face never comes to
-rest, and it needs the curve to reach the ends of an expression. Where the network tells each tick's distance to onset and
-offset, the ticks of one expression agree on its ends and the next one's ticks disagree; their weighted mean is steadier than any one
-threshold crossing. The class follows the definition: micro is under half a second.
+The paper cuts the intensity curve at several thresholds (`decoding`). That cannot part two expressions between which
+the face never comes to rest, and it needs the curve to reach the ends of an expression. Where the network tells each
+tick's distance to onset and offset, the ticks of one expression agree on its ends and the next one's ticks disagree;
+their weighted mean is steadier than any one threshold crossing. The class follows the definition: micro is under half a
+second.
 """
 
 from collections.abc import Sequence
@@ -11,15 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .intervals import Interval
+from .intervals import ExpressionType, Interval
 
-MICRO_TICKS = 15  # 0.5 s at 30 Hz
+MICRO_TICKS = 15  # longest micro-expression: 0.5 s at 30 Hz
 
 
 @dataclass(frozen=True)
 class VotingSettings:
     """min_confidence: weaker intervals are dropped. agree: IoU from which votes are for the same interval.
-    overlap: share of the shorter interval from which a weaker one is a repetition. min_ticks: shortest interval reported."""
+    overlap: share of the shorter interval from which a weaker one is a repetition. min_ticks: shortest one reported.
+    """
 
     min_confidence: float = 0.5
     agree: float = 0.5
@@ -36,8 +38,9 @@ def vote(
 ) -> list[Interval]:
     """The expressions in one video, in order of time.
 
-    scores: (N,) probability that a tick lies in an expression. reach: (N, 2) ticks back to its onset and on to its offset.
-    intensity: (N,) 0..1; its maximum inside an interval is the apex. segments: half-open tick ranges; none is left.
+    scores: (N,) probability that a tick lies in an expression. reach: (N, 2) ticks back to its onset and on to its
+    offset, not negative. intensity: (N,) 0..1; its maximum inside an interval is the apex. segments: half-open tick
+    ranges; none is left. The confidence of an interval is the mean of the better half of its scores.
     """
     settings = settings or VotingSettings()
     found = []
@@ -56,13 +59,18 @@ def vote(
     return sorted(found)
 
 
-def _vote_segment(scores: np.ndarray, reach: np.ndarray, settings: VotingSettings) -> list[tuple[int, int, str, float]]:
+def _vote_segment(
+    scores: np.ndarray, reach: np.ndarray, settings: VotingSettings
+) -> list[tuple[int, int, ExpressionType, float]]:
+    """(onset, offset, type, confidence) within one segment, the strongest vote first."""
     ticks = np.arange(len(scores))
     onset = np.clip(ticks - reach[:, 0], 0, len(scores) - 1)
     offset = np.clip(ticks + reach[:, 1], 0, len(scores) - 1)
     weight = scores.astype(np.float64).copy()
-    taken: list[tuple[int, int, str, float]] = []
-    while weight.size and (best := int(np.argmax(weight))) >= 0 and weight[best] >= 0.5 * settings.min_confidence:
+    taken: list[tuple[int, int, ExpressionType, float]] = []
+    # Ticks without any weight vote for nothing, even where no confidence is asked for.
+    least = max(0.5 * settings.min_confidence, np.finfo(np.float32).tiny)
+    while weight.size and weight[best := int(np.argmax(weight))] >= least:
         shared = np.minimum(offset, offset[best]) - np.maximum(onset, onset[best]) + 1
         joint = np.maximum(offset, offset[best]) - np.minimum(onset, onset[best]) + 1
         votes = weight * (shared / joint > settings.agree)

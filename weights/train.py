@@ -1,7 +1,8 @@
 """Remakes the shipped weights from a seed: `python -m facespot.weights.train`, or `make weights`.
 
-Nothing is downloaded and no recording of a person is used: a corpus of simulated clips (`spotting.simulation`), then an ensemble of
-`ContextSpotter` networks that differ in their seed. The model card, README.md in this folder, has the figures.
+Nothing is downloaded and no recording of a person is used: a corpus of simulated clips (`spotting.simulation`), then an
+ensemble of `ContextSpotter` networks that differ in their seed. The model card, README.md in this folder, has the
+figures.
 """
 
 import os
@@ -33,7 +34,8 @@ def _train_member(
         click.echo(
             f"member {seed}: step {step} of {recipe.steps}, {time.monotonic() - started:.0f} s: {text}", err=True
         )
-    return {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+        state = network.state_dict()
+    return {name: tensor.cpu() for name, tensor in state.items()}
 
 
 def _train_members(

@@ -1,7 +1,7 @@
 """Where action units (AUs) move the points of a face: displacement patterns on the kept mesh points.
 
-Axes: x right and y down as the viewer sees them, z away from the camera; unit: inter-ocular distance (IOD, about 63 mm). Patterns are
-our own reading of the FACS descriptions, at about maximum intensity. Sides are the viewer's.
+Axes: x right and y down as the viewer sees them, z away from the camera; unit: inter-ocular distance (IOD, about
+63 mm). Patterns are our own reading of the FACS descriptions, at about maximum intensity. Sides are the viewer's.
 """
 
 import json
@@ -31,7 +31,8 @@ _GROUPS: dict[str, tuple[int, ...]] = {
 }
 _SPREAD_IOD = 0.22  # reach of an anchor inside its group
 
-# AU -> anchors on the viewer's left: (mesh point, dx, dy, dz). Mirrored for the right; points of the midline count for both.
+# AU -> anchors on the viewer's left: (mesh point, dx, dy, dz). Mirrored for the right; points of the midline count for
+# both.
 _ANCHORS: dict[str, tuple[tuple[int, float, float, float], ...]] = {
     "AU1": (
         (107, 0.02, -0.15, 0),
@@ -216,7 +217,8 @@ def mirror_index() -> np.ndarray:
 
 
 def _spread(anchors: list[tuple[int, float, float, float]]) -> np.ndarray:
-    """(K, 3) field of the anchors: inverse-distance weights inside each group, fading with distance from the nearest anchor."""
+    """(K, 3) field of the anchors: inverse-distance weights inside each group, fading with distance from the nearest
+    anchor."""
     face = neutral_face()
     field = np.zeros_like(face)
     for group in _GROUPS.values():
@@ -237,8 +239,8 @@ def _spread(anchors: list[tuple[int, float, float, float]]) -> np.ndarray:
 def au_field(name: str, side: str) -> np.ndarray:
     """(K, 3) displacement of the kept points at full intensity.
 
-    side: "left" or "right" (the viewer's) for PAIRED_AUS, "both" for SINGLE_AUS. The two sides of a paired AU add up to the bilateral one.
-    Raises KeyError for an unknown AU or side.
+    side: "left" or "right" (the viewer's) for PAIRED_AUS, "both" for SINGLE_AUS. The two sides of a paired AU add up to
+    the bilateral one. Raises KeyError for an unknown AU or side.
     """
     if name in _SIDEWAYS or name in _VERTICAL:
         if side != "both":
@@ -255,7 +257,10 @@ def au_field(name: str, side: str) -> np.ndarray:
 
 
 def random_field(rng: np.random.Generator) -> np.ndarray:
-    """(K, 3) a smooth motion that is nobody's AU: keeps a learner from memorising the list. Largest ROI motion is 0.1 IOD."""
+    """(K, 3) a smooth motion that is nobody's AU: keeps a learner from memorising the list.
+
+    Largest ROI motion is 0.1 IOD.
+    """
     face = neutral_face()
     field = np.zeros_like(face)
     names = ["brows", "upper_lip", "lower_lip", "corners", "chin", "cheeks"]
@@ -286,14 +291,15 @@ def roi_means(points: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """One simulated subject: face shape (K, 3), and how far each AU side moves it (name, side) -> (K, 3)."""
+    """One simulated subject: face shape (K, 3) in IOD, and how far each AU side moves it (name, side) -> (K, 3)."""
 
     shape: np.ndarray
     fields: dict[tuple[str, str], np.ndarray]
 
 
 def draw_person(rng: np.random.Generator) -> Person:
-    """A random subject: proportions vary by about 5 %, AU patterns by about a quarter in strength and 15 degrees in direction."""
+    """A random subject: proportions vary by about 5 %, AU patterns by about a quarter in strength and 15 degrees in
+    direction."""
     face = neutral_face()
     shape = face * rng.normal(1.0, [0.04, 0.06, 0.12], size=3)
     for group in _GROUPS.values():
@@ -311,6 +317,7 @@ def draw_person(rng: np.random.Generator) -> Person:
 
 
 def _vary(field: np.ndarray, gain: float, twist: float, rng: np.random.Generator) -> np.ndarray:
+    """The field stronger by a factor, turned by an angle (radians) in the picture plane, and a little uneven."""
     c, s = np.cos(twist), np.sin(twist)
     turned = field.copy()
     turned[:, 0] = c * field[:, 0] - s * field[:, 1]

@@ -13,14 +13,15 @@ from .anatomy import draw_person
 from .sensor import observe
 from .timeline import Event, perform
 
-# Ticks of a clip -> share of all clips. Short clips are common among users' files, and there the running median that stands for
-# the resting face is at its weakest.
+# Ticks of a clip -> share of all clips. Short clips are common among users' files, and there the running median that
+# stands for the resting face is at its weakest.
 CLIP_TICKS: dict[int, float] = {480: 0.22, 240: 0.29, 120: 0.29, 72: 0.2}
 
 
 @dataclass(eq=False)
 class ClipBatch:
-    """n clips of T ticks. snippets (n, T, 17, 10, 2) and geometry (n, T, G) float16; intensity (n, T) float16; events of each clip."""
+    """n clips of T ticks, float16: snippets (n, T, 17, 10, 2) in IOD, geometry (n, T, G) as `GEOMETRY_CHANNELS`,
+    intensity (n, T) in 0..1; and the events of each clip."""
 
     snippets: np.ndarray
     geometry: np.ndarray
@@ -36,7 +37,7 @@ class ClipBatch:
 
 
 def simulate_clip(ticks: int, seed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Event]]:
-    """One clip: snippets (T, 17, 10, 2), geometry (T, G), intensity (T,), events."""
+    """One clip of T ticks: snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events."""
     rng = np.random.default_rng(seed)
     person = draw_person(rng)
     performance = perform(person, ticks, rng)
@@ -65,7 +66,10 @@ def _chunks(counts: Mapping[int, int], seed: int, size: int) -> Iterator[tuple[i
 
 
 def simulate_corpus(clips: int, seed: int, workers: int = 1) -> dict[int, ClipBatch]:
-    """About `clips` clips in the lengths of CLIP_TICKS, by length. The same seed gives the same clips whatever the number of workers."""
+    """About `clips` clips in the lengths of CLIP_TICKS, by length.
+
+    The same seed gives the same clips whatever the number of workers (processes).
+    """
     counts = {ticks: max(1, round(clips * share)) for ticks, share in CLIP_TICKS.items()}
     jobs = list(_chunks(counts, seed, 25))
     if workers == 1:

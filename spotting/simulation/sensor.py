@@ -1,6 +1,7 @@
 """How cameras, face mesh and optical flow see a performance: the simulator's stand-in for the pixel pipeline.
 
-Both kinds of channel come from one moving 3-D face, so head motion, blinks and expressions stay consistent between them.
+Both kinds of channel come from one moving 3-D face, so head motion, blinks and expressions stay consistent between
+them.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from ...extract.options import ExtractOptions
 from ...extract.regions import EYE_LIDS, KEPT_INDEX
 from ...extract.timebase import CLOCK_HZ
 from .anatomy import Person, roi_means
-from .timeline import Performance
+from .timeline import Event, Performance
 
 # Simulated snippets are aligned the way extraction aligns real ones.
 _ALIGNMENT = ExtractOptions().alignment
@@ -25,7 +26,7 @@ _UPPER_LID_ROWS = np.array([KEPT_INDEX[pair[0]] for pairs in EYE_LIDS.values() f
 
 @dataclass(frozen=True)
 class Observation:
-    """What the pipeline would have cached: snippets (T, 17, 10, 2), landmarks (T, K, 3) pixels."""
+    """What the pipeline would have cached: snippets (T, 17, 10, 2) in IOD, landmarks (T, K, 3) in pixels, float32."""
 
     snippets: np.ndarray
     landmarks: np.ndarray
@@ -52,9 +53,12 @@ def _bumps(n: int, count: int, rng: np.random.Generator, low: int, high: int) ->
 
 
 def head_motion(
-    n: int, events: list, speaking: np.ndarray, rng: np.random.Generator
+    n: int, events: list[Event], speaking: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Angles (n, 3) yaw, pitch, roll in radians; shift (n, 2) in IOD; log scale (n,)."""
+    """Angles (n, 3) yaw, pitch, roll in radians, signed as in `extract.geometry`; shift (n, 2) in IOD; log scale (n,).
+
+    speaking: (n,) bool; heads bob with the words, and now and then move with the events.
+    """
     liveliness = float(np.exp(rng.uniform(np.log(0.05), np.log(1.3))))
     angles = 0.05 * liveliness * _wander(n, rng.uniform(8, 40), rng, 3) + 0.01 * liveliness * _wander(n, 3, rng, 3)
     for axis, size in enumerate((0.22, 0.14, 0.10)):
@@ -144,7 +148,8 @@ def _mesh_landmarks(
     depth = rng.normal(0, 0.12 * size) * rest[:, :, 2:3]
     seen = seen + np.einsum("nb,bkc->nkc", basis, leak + coarse)
     seen[:, :, 2:3] += depth
-    # The mesh crops by its own last answer, so its errors flip between two states from frame to frame, wander, and wander together.
+    # The mesh crops by its own last answer, so its errors flip between two states from frame to frame, wander, and
+    # wander together.
     level = rng.lognormal(-0.7, 0.7)
     white = 0.0015 * rng.normal(size=(n, k, 3))
     flip = (
@@ -162,8 +167,8 @@ def _mesh_landmarks(
 def observe(person: Person, performance: Performance, rng: np.random.Generator, *, still: bool = False) -> Observation:
     """Film a performance with a random camera and measure it.
 
-    still: no head motion, for timelines whose truth must not depend on it. Random camera rates between 10 and 60 fps are put on the clock
-    by linear interpolation, as extraction does.
+    still: a twentieth of the head motion, for timelines whose truth must not depend on it. Random camera rates between
+    12 and 60 fps are put on the clock by linear interpolation, as extraction does.
     """
     n, k, _ = performance.displacement.shape
     rest = np.broadcast_to(person.shape, (n, k, 3))
@@ -180,14 +185,14 @@ def observe(person: Person, performance: Performance, rng: np.random.Generator, 
     sharp = (1 + 30 / iod_px) * (1 + 0.8 * np.minimum(speed, 2.0))
     seen = _mesh_landmarks(true, rest, (angles, shift, log_scale), sharp, rng)
     distance = rng.uniform(6, 20)  # camera distance in IOD: perspective of phones to long lenses
+    depth_gain = rng.uniform(0.7, 1.1)  # the mesh's z is in pixels only nearly
 
     def project(points: np.ndarray) -> np.ndarray:
         camera = np.einsum("nij,nkj->nki", rotation, points)
         near = np.exp(log_scale)[:, None, None] * distance / (distance + camera[:, :, 2:3])
         flat = camera[:, :, :2] * near + shift[:, None]
-        return np.concatenate([flat, camera[:, :, 2:3] * near * rng_depth], axis=2)
+        return np.concatenate([flat, camera[:, :, 2:3] * near * depth_gain], axis=2)
 
-    rng_depth = rng.uniform(0.7, 1.1)
     mesh = project(seen)
     exact = project(true)[:, :, :2]
 
@@ -232,7 +237,8 @@ def _flow(
     points = np.concatenate([roi, rigid], axis=1)
     p = points.shape[1]
     level = rng.lognormal(-0.9, 0.8) * (0.0008 + 0.06 / iod_px)
-    # Each picture displaces what tracking finds in it: noise that both ends of a displacement share with every other that uses the picture.
+    # Each picture displaces what tracking finds in it: noise that both ends of a displacement share with every other
+    # that uses the picture.
     jitter = level * (rng.normal(size=(n, p, 2)) + 0.7 * _autoregressive(n, 6, (p, 2), rng))
     # A blink drags the skin next to the eye, and trackers with it.
     drag = rng.normal(0, 0.007 * rng.random(), size=(p, 2)) * [[1.0, 2.0]]

@@ -1,7 +1,7 @@
 """What a simulated face does over time: expressions with known onset, apex and offset, and all that is not one.
 
-A performance is a sum of tracks, each a displacement field (K, 3) in IOD times a curve (T,). Expressions carry labels; blinks, gaze, speech,
-chewing, slow lip parting and posture changes do not. Everything is drawn on a 30 Hz clock.
+A performance is a sum of tracks, each a displacement field (K, 3) in IOD times a curve (T,). Expressions carry labels;
+blinks, gaze, speech, chewing, slow lip parting and posture changes do not. Everything is drawn on a 30 Hz clock.
 """
 
 from dataclasses import dataclass, field
@@ -17,21 +17,29 @@ MACRO_MAX_TICKS = 150
 
 # Expressions people show or are asked to show: AU -> relative strength. "AU30" and "MOUTH_SKEW" go either way.
 PROTOTYPES: tuple[dict[str, float], ...] = (
-    {"AU12": 1.0}, {"AU12": 0.9, "AU6": 1.0}, {"AU12": 1.0, "AU25": 0.8, "AU6": 0.7}, {"AU12": 0.8, "AU26": 0.6, "AU25": 1.0},
-    {"AU12": 0.6, "AU14": 0.6}, {"AU14": 1.0}, {"AU12": 0.7, "AU10": 0.7}, {"AU1": 1.0, "AU2": 1.0}, {"AU1": 1.0, "AU2": 0.8, "AU5": 1.0},
-    {"AU1": 0.8, "AU2": 0.8, "AU5": 1.0, "AU26": 0.8, "AU25": 0.5}, {"AU4": 1.0}, {"AU4": 1.0, "AU7": 1.0}, {"AU4": 0.8, "AU24": 1.0},
-    {"AU4": 0.8, "AU17": 0.9}, {"AU1": 1.0, "AU4": 0.7, "AU15": 1.0}, {"AU15": 1.0, "AU17": 0.8}, {"AU9": 1.0, "AU4": 0.4},
-    {"AU10": 1.0}, {"AU10": 0.8, "AU9": 0.6, "AU25": 0.5}, {"AU17": 1.0}, {"AU17": 0.8, "AU24": 0.8}, {"AU24": 1.0}, {"AU23": 1.0},
-    {"AU18": 1.0}, {"AU18": 0.8, "AU17": 0.7}, {"AU22": 1.0, "AU25": 0.6, "AU26": 0.4}, {"AU22": 0.7, "AU26": 0.8}, {"AU20": 1.0, "AU25": 0.4},
-    {"AU1": 0.8, "AU2": 0.5, "AU4": 0.6, "AU20": 0.8, "AU26": 0.4}, {"AU26": 1.0}, {"AU27": 0.9, "AU25": 0.6}, {"AU27": 0.7, "AU12": 0.7, "AU6": 0.8},
-    {"AU28": 1.0}, {"AU16": 1.0, "AU25": 0.6}, {"AU30": 1.0}, {"MOUTH_SKEW": 1.0}, {"AU4": 0.8, "AU22": 0.6, "AU25": 0.8},
-    {"AU2": 1.0}, {"AU1": 1.0}, {"AU6": 0.9, "AU7": 1.0, "AU10": 0.5}, {"AU43": 1.0, "AU6": 0.7, "AU12": 0.6}, {"AU25": 1.0, "AU26": 0.5},
+    {"AU12": 1.0}, {"AU12": 0.9, "AU6": 1.0}, {"AU12": 1.0, "AU25": 0.8, "AU6": 0.7},
+    {"AU12": 0.8, "AU26": 0.6, "AU25": 1.0}, {"AU12": 0.6, "AU14": 0.6}, {"AU14": 1.0}, {"AU12": 0.7, "AU10": 0.7},
+    {"AU1": 1.0, "AU2": 1.0}, {"AU1": 1.0, "AU2": 0.8, "AU5": 1.0},
+    {"AU1": 0.8, "AU2": 0.8, "AU5": 1.0, "AU26": 0.8, "AU25": 0.5}, {"AU4": 1.0}, {"AU4": 1.0, "AU7": 1.0},
+    {"AU4": 0.8, "AU24": 1.0}, {"AU4": 0.8, "AU17": 0.9}, {"AU1": 1.0, "AU4": 0.7, "AU15": 1.0},
+    {"AU15": 1.0, "AU17": 0.8}, {"AU9": 1.0, "AU4": 0.4}, {"AU10": 1.0}, {"AU10": 0.8, "AU9": 0.6, "AU25": 0.5},
+    {"AU17": 1.0}, {"AU17": 0.8, "AU24": 0.8}, {"AU24": 1.0}, {"AU23": 1.0}, {"AU18": 1.0}, {"AU18": 0.8, "AU17": 0.7},
+    {"AU22": 1.0, "AU25": 0.6, "AU26": 0.4}, {"AU22": 0.7, "AU26": 0.8}, {"AU20": 1.0, "AU25": 0.4},
+    {"AU1": 0.8, "AU2": 0.5, "AU4": 0.6, "AU20": 0.8, "AU26": 0.4}, {"AU26": 1.0}, {"AU27": 0.9, "AU25": 0.6},
+    {"AU27": 0.7, "AU12": 0.7, "AU6": 0.8}, {"AU28": 1.0}, {"AU16": 1.0, "AU25": 0.6}, {"AU30": 1.0},
+    {"MOUTH_SKEW": 1.0}, {"AU4": 0.8, "AU22": 0.6, "AU25": 0.8}, {"AU2": 1.0}, {"AU1": 1.0},
+    {"AU6": 0.9, "AU7": 1.0, "AU10": 0.5}, {"AU43": 1.0, "AU6": 0.7, "AU12": 0.6}, {"AU25": 1.0, "AU26": 0.5},
+)  # fmt: skip
+# Units that show alone in micro-expressions; twice means twice as often.
+_MICRO_UNITS = (
+    "AU1", "AU2", "AU4", "AU4", "AU7", "AU9", "AU10", "AU12", "AU12", "AU14", "AU15", "AU17", "AU20", "AU24",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, order=True)
 class Event:
-    """One expression: ticks (inclusive), type, and the largest ROI displacement at its apex in IOD. intensity_curve spans the whole clip."""
+    """One expression as an annotator would mark it: ticks (inclusive), the type that their number makes it, and the
+    largest ROI displacement it was drawn with, in IOD."""
 
     onset: int
     apex: int
@@ -42,7 +50,8 @@ class Event:
 
 @dataclass(eq=False)
 class Performance:
-    """displacement: (T, K, 3) IOD in the head's own frame; events: labelled truth; intensity: (T,) in 0..1; speaking: (T,) bool."""
+    """displacement: (T, K, 3) IOD in the head's own frame; events: labelled truth, in order of time; intensity: (T,) in
+    0..1; speaking: (T,) bool; blink: (T,) how far the lids are closed, 0 to about 1, which only `observe` needs."""
 
     displacement: np.ndarray
     events: list[Event]
@@ -59,7 +68,10 @@ def _ease(n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def envelope(onset: int, apex: int, hold: int, offset: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) intensity curve: 0 before onset, 1 from apex for `hold` ticks, back to 0 after offset; events may reach past either end."""
+    """(n,) intensity curve: 0 before onset, about 1 from apex for `hold` ticks, back to 0 after offset.
+
+    onset, apex and offset are ticks; they may lie outside the clip, which then shows a part of the curve.
+    """
     length = offset - onset + 1
     rise = max(apex - onset, 1)
     fall = max(offset - (apex + hold) + 1, 1)
@@ -99,28 +111,7 @@ def draw_expression(person: Person, amplitude: float, rng: np.random.Generator) 
         recipe = PROTOTYPES[rng.integers(len(PROTOTYPES))]
         if amplitude < 0.05 and rng.random() < 0.6:
             # Micro-expressions are mostly one or two units.
-            recipe = {
-                str(
-                    rng.choice(
-                        [
-                            "AU1",
-                            "AU2",
-                            "AU4",
-                            "AU4",
-                            "AU7",
-                            "AU9",
-                            "AU10",
-                            "AU12",
-                            "AU12",
-                            "AU14",
-                            "AU15",
-                            "AU17",
-                            "AU20",
-                            "AU24",
-                        ]
-                    )
-                ): 1.0
-            }
+            recipe = {str(rng.choice(_MICRO_UNITS)): 1.0}
         balance = 1.0
         if rng.random() < 0.3:
             balance = rng.choice([0.0, rng.uniform(0.1, 0.7)])
@@ -138,7 +129,9 @@ def draw_expression(person: Person, amplitude: float, rng: np.random.Generator) 
     return shape * (amplitude / max(reach, 0.02))
 
 
-def _draw_amplitude(kind: str, laboratory: bool, rng: np.random.Generator) -> float:
+def _draw_amplitude(kind: ExpressionType, laboratory: bool, rng: np.random.Generator) -> float:
+    """Largest ROI motion of an expression in IOD."""
+
     def log_uniform(low: float, high: float) -> float:
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
@@ -149,7 +142,7 @@ def _draw_amplitude(kind: str, laboratory: bool, rng: np.random.Generator) -> fl
     return log_uniform(0.01, 0.05) if rng.random() < 0.55 else log_uniform(0.04, 0.3)
 
 
-def _draw_timing(kind: str, rng: np.random.Generator) -> tuple[int, int, int]:
+def _draw_timing(kind: ExpressionType, rng: np.random.Generator) -> tuple[int, int, int]:
     """Ticks of rise, hold and fall."""
     if kind == "micro":
         total = int(rng.integers(5, MICRO_MAX_TICKS + 1))
@@ -181,9 +174,10 @@ class _Stage:
         self.fields.append(shape.ravel())
         self.curves.append(curve)
 
-    def express(self, shape: np.ndarray, curve: np.ndarray, kind: ExpressionType, amplitude: float) -> None:
+    def express(self, shape: np.ndarray, curve: np.ndarray, amplitude: float) -> None:
         self.add(shape, curve)
-        # What an annotator could see: the first and last tick above a tenth of the peak, where the face has moved 0.3 % IOD.
+        # What an annotator could see: the first and last tick above a tenth of the peak, where the face has moved
+        # 0.3 % IOD.
         visible = np.flatnonzero(curve > max(0.08, 0.003 / amplitude))
         if visible.size < 3:
             return
@@ -194,7 +188,7 @@ class _Stage:
         if cut and (ticks < 8 or curve[onset : offset + 1].max() < 0.6):
             return
         label: ExpressionType = "micro" if ticks <= MICRO_MAX_TICKS else "macro"
-        self.events.append(Event(onset, apex, offset, label if cut or kind != label else kind, amplitude))
+        self.events.append(Event(onset, apex, offset, label, amplitude))
         self.intensity = np.maximum(self.intensity, curve)
 
     def performance(self, k: int) -> Performance:
@@ -203,6 +197,7 @@ class _Stage:
 
 
 def _smooth_steps(times: list[int], values: list[float], n: int, sigma: float) -> np.ndarray:
+    """(n,) a value from each time (tick) to the next, smoothed by sigma ticks."""
     curve = np.zeros(n)
     for start, stop, value in zip(times[:-1], times[1:], values, strict=False):
         curve[max(start, 0) : max(stop, 0)] = value
@@ -340,7 +335,8 @@ def perform(
 
     busy: share of the clip filled by expressions, random when None (0 gives a clip without any). speech: probability
     of speech. laboratory: as elicitation studies record them, expressions apart from each other, micro-expressions
-    subtle (1 to 4 % of IOD) and macro-expressions visible (5 to 35 %).
+    subtle (1 to 4 % of IOD) and macro-expressions visible (5 to 35 %). A macro-expression of which no more than half a
+    second shows, as at the ends of a clip, is labelled micro with the amplitude it has.
     """
     stage = _Stage(n, len(person.shape))
     _rest_of_the_face(stage, person, rng)
@@ -365,6 +361,7 @@ def perform(
 
 
 def _express(stage: _Stage, person: Person, busy: float, laboratory: bool, rng: np.random.Generator) -> None:
+    """Fill about a share `busy` of the stage with expressions."""
     micro_share = rng.choice([0.1, 0.25, 0.5, 0.8])
     chained = rng.uniform(0.1, 0.9) if busy > 0.4 else rng.uniform(0, 0.3)
     tick = -int(rng.integers(0, 40)) if rng.random() < 0.25 else int(rng.integers(0, 60))
@@ -375,7 +372,7 @@ def _express(stage: _Stage, person: Person, busy: float, laboratory: bool, rng: 
         amplitude = _draw_amplitude(kind, laboratory, rng)
         rise, hold, fall = _draw_timing(kind, rng)
         apex, offset = tick + rise, tick + rise + hold + fall - 1
-        if stage.speaking[max(tick, 0) : max(offset, 0)].mean() > 0.3 if offset > 0 else False:
+        if offset > 0 and stage.speaking[max(tick, 0) : offset].mean() > 0.3:
             # On a talking face only what stands out from speech is an expression that anybody could mark.
             if kind == "micro" or rng.random() < 0.5:
                 tick = offset + 6
@@ -385,7 +382,7 @@ def _express(stage: _Stage, person: Person, busy: float, laboratory: bool, rng: 
         length = offset - tick + 1
         if length > 24 and rng.random() < 0.35:
             curve = _waver(curve, tick, offset, rng)
-        stage.express(draw_expression(person, amplitude, rng), curve, kind, amplitude)
+        stage.express(draw_expression(person, amplitude, rng), curve, amplitude)
         if length > 18 and rng.random() < 0.4:
             # Faces come on in parts: a smile opens, brows join it, and leave before it ends.
             late, early = int(rng.uniform(0, 0.55) * length), int(rng.uniform(0, 0.45) * length)
@@ -399,7 +396,7 @@ def _express(stage: _Stage, person: Person, busy: float, laboratory: bool, rng: 
             extra = envelope(
                 other, other + 8, int(rng.integers(5, 30)), other + int(rng.integers(40, 60)), stage.n, rng
             )
-            stage.express(draw_expression(person, 0.1, rng), extra, "macro", 0.1)
+            stage.express(draw_expression(person, 0.1, rng), extra, 0.1)
         if rng.random() < chained:
             # One face runs into the next, some overlapping the end of the last.
             tick = offset + 1 + int(rng.integers(-max(fall // 3, 1), 7))
