@@ -63,7 +63,12 @@ def save_checkpoint(
     }
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        # safetensors makes files that only their owner may read; an ordinary new file tells which bits are usual here.
+        partial.touch()
+        mode = partial.stat().st_mode
         save_file(state, partial, metadata)
+        _sort_header(partial)
+        partial.chmod(mode)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -97,6 +102,18 @@ def load_checkpoint(
     if kind is not None and found != kind:
         raise WeightsError(f"{path}: weights of a {found!r} model, but {kind!r} was asked for")
     return Checkpoint(found, config, {k: v.to(device) for k, v in state.items()}, notes, metadata["digest"])
+
+
+def _sort_header(path: Path) -> None:
+    """safetensors writes the names of its header in random order; sorted, equal checkpoints are equal files."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) > size:  # another spelling of the same; the order is not worth a wrong offset
+            return
+        file.seek(8)
+        file.write(text.ljust(size))
 
 
 def _check_format(path: Path, metadata: Mapping[str, str]) -> None:

@@ -1,11 +1,12 @@
 """The project's own network: flow snippets and face geometry, read with several seconds of context around each tick.
 
-The paper's branches are 1x1 convolutions on the snippet features, so a frame inside a long held expression, which shows no motion in its 17
-ticks, looks neutral. Here both kinds of channel pass through dilated convolutions first, and beside the paper's two outputs (intensity,
-class) every tick says how far away the onset and the offset of its own expression are, which separates expressions that touch.
+The paper's branches are 1x1 convolutions on the snippet features, so a frame inside a long held expression, which shows
+no motion in its 17 ticks, looks neutral. Here both kinds of channel pass through dilated convolutions first, and beside
+the paper's two outputs (intensity, class) every tick says how far away the onset and the offset of its own expression
+are, which separates expressions that touch.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -25,7 +26,11 @@ _OUTPUTS = 6
 
 @dataclass(frozen=True)
 class ContextConfig:
-    """Sizes of a ContextSpotter. flow / geometry: which channels it reads; at least one."""
+    """Sizes of a ContextSpotter.
+
+    width: channels inside. dilations: one residual block each, in tokens of two ticks. dropout: of each block while
+    training. flow, geometry: which channels it reads; at least one.
+    """
 
     width: int = 80
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1, 2, 4)
@@ -43,17 +48,27 @@ class ContextConfig:
 
 @dataclass(frozen=True, eq=False)
 class ContextOutput:
-    """Per tick, batch B of T ticks. intensity (B, T), class_scores (B, T, 2: macro, micro) and quality (B, T) are logits; reach (B, T, 2)
-    is the distance in ticks to onset and offset of the expression the tick lies in, quality the IoU expected of that interval."""
+    """Per tick, batch B of T ticks. intensity (B, T), class_scores (B, T, 2: macro, micro) and quality (B, T) are
+    logits; reach (B, T, 2) is the distance in ticks to onset and offset of the expression the tick lies in, quality
+    the IoU expected of that interval.
+
+    features (B, T, width) leave the trunk, attention (B, T, width) is what the outputs are read from: what learning
+    from points compares ticks by, as F and X of `GIMOutput`. Both ticks of a token share theirs. None unless asked for.
+    """
 
     intensity: Tensor
     class_scores: Tensor
     reach: Tensor
     quality: Tensor
+    features: Tensor | None = None
+    attention: Tensor | None = None
 
 
 class _Block(nn.Module):
-    """Dilated convolution over time, then a pointwise mix; normalised per tick, so a clip may be cut anywhere outside the reach."""
+    """Dilated convolution over time, then a pointwise mix, added to the input: (B, width, T) -> (B, width, T).
+
+    Normalised per tick, so that a clip may be cut anywhere outside the reach.
+    """
 
     def __init__(self, width: int, dilation: int, dropout: float):
         super().__init__()
@@ -68,7 +83,10 @@ class _Block(nn.Module):
 
 
 class ContextSpotter(nn.Module):
-    """(B, T, 17, 10, 2) snippets and (B, T, G) geometry -> ContextOutput. Ticks of other segments must not share a batch row."""
+    """(B, T, 17, 10, 2) snippets in IOD and (B, T, G) `GEOMETRY_CHANNELS` -> ContextOutput, for any T of at least 1.
+
+    Ticks of other segments must not share a batch row. Raises ValueError for a configuration that reads nothing.
+    """
 
     def __init__(self, config: ContextConfig):
         super().__init__()
@@ -96,13 +114,15 @@ class ContextSpotter(nn.Module):
         return TICKS_PER_TOKEN * (sum(self.config.dilations) + 1) + 3
 
     def _geometry_inputs(self, geometry: Tensor) -> Tensor:
+        """(B, T, G) -> (B, T, 3 G): each channel, its change over three ticks and over seven, all compressed."""
         level = torch.asinh(geometry / self.geometry_scale)
         padded = F.pad(geometry.transpose(1, 2), (3, 3), mode="replicate").transpose(1, 2)
         fast = torch.asinh((padded[:, 4:-2] - padded[:, 2:-4]) / (0.4 * self.geometry_scale))
         slow = torch.asinh((padded[:, 6:] - padded[:, :-6]) / (0.8 * self.geometry_scale))
         return torch.cat([level, fast, slow], dim=-1)
 
-    def forward(self, snippets: Tensor, geometry: Tensor) -> ContextOutput:
+    def forward(self, snippets: Tensor, geometry: Tensor, with_features: bool = False) -> ContextOutput:
+        """with_features: also give the features, which only learning from points needs."""
         batch, ticks = geometry.shape[:2]
         x = 0.0
         if self.config.flow:
@@ -112,9 +132,15 @@ class ContextSpotter(nn.Module):
         x = x.transpose(1, 2)
         for block in self.blocks:
             x = block(x)
-        out = self.head(self.norm(x.transpose(1, 2))).reshape(batch, -1, _OUTPUTS)[:, :ticks]
+        features = self.norm(x.transpose(1, 2))
+        attention = self.head[:-1](features)
+        out = self.head[-1](attention).reshape(batch, -1, _OUTPUTS)[:, :ticks]
         reach = MAX_REACH_TICKS * torch.sigmoid(out[..., 3:5] - 3.0)
-        return ContextOutput(out[..., 0], out[..., 1:3], reach, out[..., 5])
+        answer = ContextOutput(out[..., 0], out[..., 1:3], reach, out[..., 5])
+        if not with_features:
+            return answer
+        per_tick = (t.repeat_interleave(TICKS_PER_TOKEN, dim=1)[:, :ticks] for t in (features, attention))
+        return replace(answer, **dict(zip(("features", "attention"), per_tick, strict=True)))
 
 
 def _tokens(x: Tensor) -> Tensor:
@@ -125,7 +151,8 @@ def _tokens(x: Tensor) -> Tensor:
 
 
 def mirror_inputs(snippets: Tensor, geometry: Tensor) -> tuple[Tensor, Tensor]:
-    """The same face in a mirror, for augmentation and for averaging at test time."""
+    """(B, T, 17, 10, 2) snippets and (B, T, G) geometry of the same face in a mirror, for augmentation and for
+    averaging at test time."""
     flipped = snippets[..., list(ROI_MIRROR), :] * snippets.new_tensor([-1.0, 1.0])
     source, sign = GEOMETRY_MIRROR
     return flipped, geometry[..., list(source)] * geometry.new_tensor(sign)

@@ -33,8 +33,8 @@ CHUNK_TICKS = 3000
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """What a network says of each tick: intensity (N,) and scores (N, 2: macro, micro) in 0..1; reach (N, 2) ticks to onset and offset,
-    None from networks that do not tell."""
+    """What a network says of each tick: intensity (N,) and scores (N, 2: macro, micro) in 0..1; reach (N, 2) ticks to
+    onset and offset, None from networks that do not tell."""
 
     intensity: np.ndarray
     scores: np.ndarray
@@ -60,7 +60,8 @@ class Spotter:
     def load(cls, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> "Spotter":
         """The shipped weights, or those of a checkpoint file.
 
-        Raises WeightsError if the file is missing, damaged, of another format version or of an architecture that does not spot.
+        device: auto, cpu, cuda, cuda:N or mps; FacespotError if it is not there. Raises WeightsError if the file is
+        missing, damaged, of another format version or of an architecture that does not spot or cannot be rebuilt.
         """
         place = resolve_device(device)
         if weights is not None:
@@ -71,25 +72,19 @@ class Spotter:
     @classmethod
     def _from(cls, checkpoint: Checkpoint, device: torch.device, name: str) -> "Spotter":
         origin = {"weights": name, "weights_sha256": checkpoint.digest, "architecture": checkpoint.kind}
-        if checkpoint.kind == "context":
-            config = ContextConfig.from_dict(checkpoint.config["network"])
-            networks = []
-            for member in range(checkpoint.config["members"]):
-                prefix = f"{member}."
-                network = ContextSpotter(config)
-                network.load_state_dict(
-                    {k.removeprefix(prefix): v for k, v in checkpoint.state.items() if k.startswith(prefix)}
-                )
-                networks.append(network)
-            return cls(networks, VotingSettings(**checkpoint.config["voting"]), device, origin)
-        if checkpoint.kind == "gim":
-            network = GIMSpotter(GIMSpotterConfig.from_dict(checkpoint.config))
-            network.load_state_dict(checkpoint.state)
-            return cls([network], DecodingSettings(), device, origin)
-        raise WeightsError(f"{name}: holds a {checkpoint.kind!r} model, which does not spot by itself")
+        if checkpoint.kind not in ("context", "gim"):
+            raise WeightsError(f"{name}: holds a {checkpoint.kind!r} model, which does not spot by itself")
+        try:
+            networks, settings = _rebuild(checkpoint)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise WeightsError(
+                f"{name}: this version of facespot cannot rebuild its network; train it again"
+            ) from error
+        return cls(networks, settings, device, origin)
 
     def curves(self, features: FaceFeatures) -> Curves:
-        """The networks' answers, averaged over the ensemble and over the face and its mirror image; zero outside the segments."""
+        """The networks' answers, averaged over the ensemble and over the face and its mirror image; zero outside the
+        segments."""
         n = features.timebase.n_ticks
         intensity, scores, reach = np.zeros(n, np.float32), np.zeros((n, 2), np.float32), np.zeros((n, 2), np.float32)
         geometry = geometry_channels(features.landmarks, features.segments())
@@ -120,12 +115,9 @@ class Spotter:
         with torch.autocast(self._device.type, torch.float16, enabled=self._device.type == "cuda"):
             answers = [network(x, g) for network in self._networks]
         intensity = torch.stack([torch.sigmoid(a.intensity.float()) for a in answers])
-        scores = torch.stack(
-            [
-                torch.sigmoid(a.class_scores.float()) * torch.sigmoid(a.quality.float())[..., None].sqrt()
-                for a in answers
-            ]
-        )
+        scores = torch.stack([torch.sigmoid(a.class_scores.float()) for a in answers])
+        if isinstance(self._settings, VotingSettings):
+            scores = scores * torch.stack([torch.sigmoid(a.quality.float()) for a in answers])[..., None].sqrt()
         reach = torch.stack([a.reach.float() for a in answers])
         return tuple(part.mean(dim=(0, 1)).cpu().numpy() for part in (intensity, scores, reach))
 
@@ -177,6 +169,28 @@ class Spotter:
         )
 
 
+def _rebuild(checkpoint: Checkpoint) -> tuple[list[torch.nn.Module], VotingSettings | DecodingSettings]:
+    """The networks of a checkpoint and how their answers are decoded."""
+    if checkpoint.kind == "gim":
+        plain = GIMSpotter(GIMSpotterConfig.from_dict(checkpoint.config))
+        plain.load_state_dict(checkpoint.state)
+        return [plain], DecodingSettings()
+    config, members = ContextConfig.from_dict(checkpoint.config["network"]), checkpoint.config["members"]
+    if members < 1:
+        raise ValueError("an ensemble has at least one member")
+    networks: list[torch.nn.Module] = []
+    for member in range(members):
+        prefix = f"{member}."
+        network = ContextSpotter(config)
+        network.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in checkpoint.state.items() if k.startswith(prefix)}
+        )
+        networks.append(network)
+    # Networks that learnt from points have never seen an onset or offset, so their ticks cannot vote for one.
+    voting = checkpoint.config.get("voting")
+    return networks, DecodingSettings() if voting is None else VotingSettings(**voting)
+
+
 def spot(
     path: str | os.PathLike[str],
     *,
@@ -189,7 +203,10 @@ def spot(
     cache: "FeatureCache | str | os.PathLike[str] | None" = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> SpotResult:
-    """The expressions in one recording, from the file to the intervals; arguments as in `Spotter` and `extract_features`."""
+    """The expressions in one recording, from the file to the intervals.
+
+    Arguments, and what is raised, as in `Spotter.load`, `Spotter.spot` and `extract_features`.
+    """
     from ..extract.options import ExtractOptions
     from ..extract.pipeline import extract_features
 

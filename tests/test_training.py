@@ -1,0 +1,298 @@
+"""Learning from points: recipes, windows, determinism, resuming, and what may not reach it."""
+
+import builtins
+import inspect
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+from facespot.errors import AnnotationError, FacespotError, WeightsError
+from facespot.models.checkpoint import load_checkpoint, save_checkpoint
+from facespot.models.context import ContextSpotter
+from facespot.spotting.datasets.points import sample_points
+from facespot.spotting.intervals import Interval
+from facespot.spotting.learners import inside_loss
+from facespot.spotting.point_videos import PointVideo, draw_windows, pair_points, stretches
+from facespot.spotting.points import Point
+from facespot.spotting.pseudo_labels import PseudoLabels
+from facespot.spotting.recipes import PointRecipe
+from facespot.spotting.spotter import Spotter
+from facespot.spotting.training import STATE_NAME, WEIGHTS_NAME, PointTrainer, train
+from small_set import CONTEXT, clip, small_records, store_features, tiny
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return store_features(tmp_path_factory.mktemp("features"))
+
+
+@pytest.fixture(scope="module")
+def videos(prepared):
+    return pair_points(prepared, sample_points(small_records(), seed=0))[0]
+
+
+def test_pairing_finds_every_point_and_tells_what_it_leaves_out(prepared):
+    records = small_records()
+    points = sample_points(records, seed=0)
+    found, pairing = pair_points(prepared, points)
+    assert [v.video for v in found] == ["p0/v0", "p1/v0", "p2/v0"]
+    assert sum(len(v.points) for v in found) == len({*zip(points.video, points.frame, points.type, strict=True)})
+    assert pairing.without_features == ()
+
+    late, strange = points.iloc[[0]].assign(frame=99999), points.iloc[[0]].assign(video="nobody")
+    import pandas as pd
+
+    found, pairing = pair_points(prepared, pd.concat([points, late, strange]), subjects={"p0"})
+    assert [v.subject for v in found] == ["p0"]
+    assert pairing.beyond_end == 1
+    assert pairing.without_features == ("nobody (own)",)
+    with pytest.raises(AnnotationError, match="none of its videos"):
+        pair_points(prepared, strange)
+
+
+def test_onset_and_offset_cannot_reach_training(prepared, tmp_path):
+    """Neither by the types of the door, nor by anything that goes through it: other ends, same bytes."""
+    assert {f.name for f in fields(PointVideo)} == {"dataset", "subject", "video", "features", "points"}
+    assert {f.name for f in fields(Point)} == {"tick", "type"}
+    for function in (train, PointTrainer.__init__, PointTrainer._targets):
+        assert not any("record" in name or "interval" in name for name in inspect.signature(function).parameters)
+
+    digests = []
+    points = sample_points(small_records(), seed=0)
+    for number, extra in enumerate((0, 5)):
+        table = points.copy()
+        # A careless caller leaves the ends in the table of points.
+        table["onset"], table["offset"] = table["frame"] - extra, table["frame"] + extra
+        found, _ = pair_points(prepared, table)
+        digests.append(train(found, tiny(), tmp_path / str(number)).read_bytes())
+    assert digests[0] == digests[1]
+
+
+def test_moving_onsets_and_offsets_in_the_records_leaves_the_weights_alone(prepared, tmp_path):
+    records = small_records()
+    moved = records.assign(onset=records["apex"] - 1, offset=records["apex"] + 1)
+    weights = []
+    for number, table in enumerate((records, moved)):
+        # Points by hand, as annotators give them: one frame, here the apex.
+        own = table.assign(onset=None, offset=None).astype({"onset": "Int64", "offset": "Int64"})
+        assert (sample_points(own, seed=1)["frame"] == records["apex"]).all()
+        found, _ = pair_points(prepared, sample_points(own, seed=1))
+        weights.append(train(found, tiny("context"), tmp_path / str(number)).read_bytes())
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("network", ["journal", "iclr2025", "context"])
+def test_same_seed_same_bytes_and_another_seed_others(videos, network, tmp_path):
+    random = torch.get_rng_state()
+    one, two, three = (
+        train(videos, tiny(network, epochs=6), tmp_path / name, seed=seed).read_bytes()
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert one == two
+    assert one != three
+    assert torch.equal(random, torch.get_rng_state()), "training leaves the caller's random numbers alone"
+
+
+@pytest.mark.parametrize("network", ["journal", "context"])
+@pytest.mark.parametrize("strategy", ["gim", "class_mean"])
+def test_a_training_stopped_anywhere_resumes_bit_for_bit(videos, network, strategy, tmp_path):
+    recipe = tiny(network).with_labels(strategy=strategy)
+    whole = train(videos, recipe, tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    def stop_after(epoch):
+        def progress(report):
+            if report.epoch == epoch:
+                raise Stop
+
+        return progress
+
+    for epoch in (2, 5):
+        with pytest.raises(Stop):
+            train(videos, recipe, tmp_path / "parts", progress=stop_after(epoch))
+    seen = []
+    parts = train(videos, recipe, tmp_path / "parts", progress=seen.append)
+    assert [report.epoch for report in seen] == [6]
+    assert parts.read_bytes() == whole.read_bytes()
+    assert sorted(p.name for p in parts.parent.iterdir()) == sorted((STATE_NAME, WEIGHTS_NAME))
+
+
+def test_a_state_of_another_training_or_a_damaged_one_is_refused(videos, tmp_path):
+    train(videos, tiny(epochs=1), tmp_path)
+    for recipe, seed, some in (
+        (tiny(epochs=1), 1, videos),
+        (tiny(epochs=2), 0, videos),
+        (tiny(epochs=1), 0, videos[1:]),
+    ):
+        with pytest.raises(WeightsError, match="other data, recipe"):
+            train(some, recipe, tmp_path, seed=seed)
+    (tmp_path / STATE_NAME).write_bytes(b"no state")
+    with pytest.raises(WeightsError, match="remove it to start anew"):
+        train(videos, tiny(epochs=1), tmp_path)
+
+
+@pytest.mark.parametrize("network", ["journal", "iclr2025", "context"])
+def test_the_loss_falls_and_the_weights_spot(videos, network, tmp_path):
+    reports = []
+    weights = train(videos, tiny(network, epochs=14, empty=1.0), tmp_path, progress=reports.append)
+    assert all(np.isfinite(list(r.terms.values())).all() for r in reports)
+    # Within a stage, since every stage asks for something else.
+    assert reports[4].terms["total"] < reports[1].terms["total"]
+    assert reports[-1].terms["intensity"] < reports[0].terms["intensity"]
+    found, curves = Spotter.load(weights, "cpu").intervals(clip(0)[0])
+    assert all(isinstance(i, Interval) for i in found)
+    assert curves.intensity.std() > 0.01
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": {"strategy": "hard"}},
+        {"labels": {"strategy": "cosine"}},
+        {"labels": {"overlap": "higher"}},
+        {"labels": {"overlap": "lower"}},
+        {"labels": {"duration": (24, 16)}},
+        {"loss": {"intensity": "bce"}},
+        {"loss": {"contrastive": 0.0}},
+    ],
+)
+def test_every_ablation_runs_finite_and_differs(videos, change, tmp_path):
+    base = tiny(epochs=7).with_loss(contrastive=1e-3)
+    recipe = base.with_labels(**change.get("labels", {})).with_loss(**change.get("loss", {}))
+    reports = []
+    weights = train(videos, recipe, tmp_path / "changed", progress=reports.append)
+    assert all(np.isfinite(list(r.terms.values())).all() for r in reports)
+    assert weights.read_bytes() != train(videos, base, tmp_path / "base").read_bytes()
+
+
+def test_videos_without_points_and_classes_without_any_do_no_harm(videos, tmp_path):
+    only_macro = [replace(v, points=tuple(p for p in v.points if p.type == "macro")[:1]) for v in videos]
+    for network in ("journal", "iclr2025", "context"):
+        reports = []
+        train(
+            [replace(videos[0], points=()), *only_macro[1:]],
+            tiny(network, empty=1.0),
+            tmp_path / network,
+            progress=reports.append,
+        )
+        assert all(np.isfinite(list(r.terms.values())).all() for r in reports)
+    with pytest.raises(ValueError, match="long enough"):
+        train([], tiny(), tmp_path / "none")
+
+
+def test_windows_tile_the_stretches_and_keep_every_point(videos):
+    found = stretches(videos)
+    n_points = sum(len(s.points) for s in found)
+    for epoch in range(20):
+        windows = draw_windows(found, 96, 1.0, True, torch.Generator().manual_seed(epoch))
+        assert sum(len(w.points) for w in windows) == n_points
+        assert sum(map(len, windows)) == sum(map(len, found))
+        assert all(34 <= len(w) <= 96 + 34 and w.start % 2 == 0 for w in windows)
+        assert all(0 <= p.tick < len(w) for w in windows for p in w.points)
+    whole = draw_windows(found, None, 0.0, False, torch.Generator())
+    assert sorted(map(len, whole)) == sorted(map(len, found))
+    busy = draw_windows(found, 96, 0.0, False, torch.Generator())
+    assert all(w.points for w in busy)
+
+
+def test_points_in_breaks_of_the_face_are_lost_and_others_keep_their_place():
+    features = clip(0)[0]
+    broken = features.segment.copy()
+    broken[100:110], broken[110:] = -1, 1
+    video = PointVideo(
+        "own",
+        "p",
+        "v",
+        replace(features, segment=broken),
+        (Point(50, "macro"), Point(105, "micro"), Point(150, "micro")),
+    )
+    first, second = stretches([video])
+    assert first.points == (Point(50, "macro"),)
+    assert second.points == (Point(40, "micro"),)
+    assert np.array_equal(second.snippets[40], features.snippets[150])
+
+
+def test_tuning_starts_from_the_given_weights_and_keeps_their_sense_of_ends(videos, tmp_path):
+    torch.manual_seed(0)
+    network = ContextSpotter(CONTEXT)
+    state = {f"{m}.{name}": value for m in range(2) for name, value in network.state_dict().items()}
+    config = {"network": CONTEXT.to_dict(), "members": 2, "voting": {"min_confidence": 0.1}}
+    start = tmp_path / "start.safetensors"
+    save_checkpoint(start, "context", config, state)
+    reports = []
+    tuned = train(videos, tiny("context", epochs=3), tmp_path / "tuned", init=start, progress=reports.append)
+    loaded = load_checkpoint(tuned, "context")
+    assert loaded.config == config
+    assert any(not torch.equal(loaded.state[name], state[name]) for name in state)
+    assert reports[-1].terms["anchor"] < 0.1
+    assert Spotter.load(tuned, "cpu").curves(clip(0)[0]).reach is not None
+    with pytest.raises(WeightsError, match="'gim'"):
+        train(videos, tiny("journal"), tmp_path / "wrong", init=start)
+    paper = train(videos, tiny("journal", epochs=1), tmp_path / "paper")
+    with pytest.raises(WeightsError, match="journal variant"):
+        train(videos, tiny("iclr2025"), tmp_path / "wrong", init=paper)
+
+
+def test_weights_from_points_alone_are_not_asked_for_ends(videos, tmp_path):
+    weights = train(videos, tiny("context", epochs=1), tmp_path)
+    assert "voting" not in load_checkpoint(weights).config
+    Spotter.load(weights, "cpu").intervals(clip(1)[0])
+
+
+def test_inside_loss_wants_the_class_and_nothing_else():
+    labels = torch.zeros(6, 2)
+    labels[1:3, 0] = 0.9
+    target = PseudoLabels(labels, None, torch.tensor([4, 5]))
+    right = torch.zeros(6, 2)
+    right[1:3, 0] = 1.0
+    assert inside_loss(right, target) < 1e-4
+    assert inside_loss(1 - right, target) > 5
+    unlabelled = right.clone()
+    unlabelled[3] = 1.0
+    assert inside_loss(unlabelled, target) == inside_loss(right, target)
+
+
+def test_presets_are_the_papers():
+    assert PointRecipe.preset("casme2").loss.norm == 2.5
+    assert PointRecipe.preset("samm-lv").loss.contrastive == 2e-5
+    paper = PointRecipe.preset("samm-lv", "iclr2025", "paper")
+    assert (paper.rate, paper.weight_decay, paper.epochs, paper.halve_every) == (2e-5, 0.1, 100, 30)
+    assert (paper.encoder.dim, paper.window, paper.optimiser) == (256, None, "adam")
+    with pytest.raises(ValueError, match="no paper's"):
+        PointRecipe.preset("own", "context", "paper")
+    with pytest.raises(ValueError, match="too short"):
+        PointRecipe(window=40)
+
+
+def test_event_files_need_tensorboard_and_say_so(videos, tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **options):
+        if name.startswith("torch.utils.tensorboard"):
+            raise ImportError(name)
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(FacespotError, match=r"facespot\[train\]"):
+        train(videos, tiny(epochs=1), tmp_path, tensorboard=True)
+
+
+def test_event_files_hold_every_term(videos, tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is an optional extra")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(videos, tiny(epochs=2), tmp_path, tensorboard=True)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [e.step for e in events.Scalars("loss/total")] == [0, 1]
