@@ -18,6 +18,7 @@ from typing import Self
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from ..errors import NotAVideoError, VideoNotFoundError
 from .frames import VideoFrame
@@ -184,6 +185,8 @@ class _VideoFile(VideoStream):
         self._stream = best if best in streams else streams[0]
         self._stream.thread_type = "AUTO"
         self._coded_shape: tuple[int, int] | None = None  # (height, width) before any turning and stretching
+        # One for the whole file: a frame's own would set up the colour tables anew for every picture.
+        self._reformatter = VideoReformatter()
         # Camcorder formats store oblong pixels, which would make faces, and sideways motion, too narrow.
         self._pixel_aspect = float(self._stream.sample_aspect_ratio or 1)
         rate = self._stream.average_rate or self._stream.guessed_rate
@@ -238,9 +241,8 @@ class _VideoFile(VideoStream):
             if message not in self.warnings:
                 self.warnings.append(message)
         width = round(width * self._pixel_aspect)
-        if (frame.height, frame.width) != (height, width):
-            frame = frame.reformat(height=height, width=width, format="rgb24")
-        return np.ascontiguousarray(_orient(frame.to_ndarray(format="rgb24"), matrix))
+        frame = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
+        return np.ascontiguousarray(_orient(frame.to_ndarray(), matrix))
 
     def _judge(self, decoded_s: float) -> None:
         """Called at the end: say what was wrong with the recording as a whole."""
