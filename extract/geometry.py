@@ -4,7 +4,8 @@ Flow sees what is brief and subtle but is blind to a held state of the face; lan
 below some hundredths of the inter-ocular distance (IOD). The channels below are computed from the cached landmarks
 alone, so they cost next to nothing.
 
-Directions: x right and y down as the viewer sees them, z away from the camera. A head turns from its own frame to the
+Directions: x right as the viewer sees it, y down along the ridge of the nose (which leans forward), z square to both
+and away from the camera. A head turns from its own frame to the
 camera's by roll after yaw after pitch. Positive yaw brings the nose to the viewer's left, positive pitch brings it
 down, positive roll leans the head clockwise as the viewer sees it.
 """
@@ -109,7 +110,10 @@ def similarity_to(shape: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _rigid_shape(rigid: np.ndarray) -> np.ndarray:
-    """The segment's own rigid shape (R, 3), unit IOD, x along the eyes, from frames aligned to their median."""
+    """The segment's own rigid shape (R, 3), unit IOD, from frames aligned to their median.
+
+    Origin between the eyes, x along the eyes, y along the ridge of the nose, z away from the camera.
+    """
     sample = rigid[np.linspace(0, len(rigid) - 1, min(len(rigid), _SHAPE_SAMPLE)).astype(int)]
     shape = sample[len(sample) // 2]
     for _ in range(3):
@@ -125,7 +129,8 @@ def _rigid_shape(rigid: np.ndarray) -> np.ndarray:
     x = x / iod
     down = tip - bridge
     down = down - x * (x @ down)
-    # The nose leans forward: y is its direction within the face plane spanned by the temples' depth.
+    # y runs along the ridge of the nose, which leans forward: about 36 degrees out of the upright face's vertical, so
+    # that a motion straight down counts four fifths in y, and one towards the camera counts in y too.
     y = down / np.linalg.norm(down)
     frame = np.stack([x, y, np.cross(x, y)], axis=1)
     return (shape - (left + right) / 2) @ frame / iod

@@ -113,6 +113,16 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
     assert os.listdir(path.parent) == [path.name]
 
 
+def test_files_are_as_readable_as_any_other(tmp_path):
+    for mask, mode in ((0o022, 0o644), (0o077, 0o600)):
+        before = os.umask(mask)
+        try:
+            save_checkpoint(tmp_path / "x", "k", {}, {"a": torch.zeros(1)})
+        finally:
+            os.umask(before)
+        assert (tmp_path / "x").stat().st_mode & 0o777 == mode
+
+
 def test_device_names(monkeypatch):
     assert resolve_device("cpu") == torch.device("cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

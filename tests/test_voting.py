@@ -1,0 +1,105 @@
+"""Votes of ticks become intervals."""
+
+import numpy as np
+from facespot.spotting.voting import MICRO_TICKS, VotingSettings, vote
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+N = 60
+unit = st.floats(0, 1, width=32)
+curves = st.tuples(
+    arrays(np.float32, N, elements=unit),
+    arrays(np.float32, (N, 2), elements=st.floats(0, 160, width=32)),
+    arrays(np.float32, N, elements=unit),
+)
+cuts = st.lists(st.integers(0, N), max_size=6, unique=True).map(sorted)
+
+
+def segments_of(cut):
+    return list(zip(cut[:-1:2], cut[1::2], strict=False))
+
+
+def clean(n, events, height=0.9):
+    """Curves as a perfect network would give them for events (onset, offset), apexes in their middles."""
+    scores, reach, intensity = np.full(n, 0.01), np.zeros((n, 2)), np.zeros(n)
+    for onset, offset in events:
+        ticks = np.arange(onset, offset + 1)
+        scores[ticks] = height
+        reach[ticks] = np.column_stack([ticks - onset, offset - ticks])
+        intensity[ticks] = 1 - np.abs(ticks - (onset + offset) / 2) / len(ticks)
+    return scores, reach, intensity
+
+
+@settings(max_examples=40, deadline=None)
+@given(curves, cuts, unit)
+def test_intervals_are_sorted_and_stay_in_their_segment(curve, cut, confidence):
+    segments = segments_of(cut)
+    found = vote(*curve, segments, VotingSettings(min_confidence=confidence))
+    assert found == sorted(found)
+    for interval in found:
+        assert any(a <= interval.onset and interval.offset < b for a, b in segments)
+        assert interval.confidence >= confidence
+        assert interval.n_ticks >= 4
+        assert (interval.type == "micro") == (interval.n_ticks <= MICRO_TICKS)
+        inside = curve[2][interval.onset : interval.offset + 1]
+        assert curve[2][interval.apex] == inside.max()
+
+
+@settings(max_examples=40, deadline=None)
+@given(curves, unit, unit)
+def test_asking_for_more_confidence_only_drops_intervals(curve, one, other):
+    low, high = sorted([one, other])
+    many = vote(*curve, [(0, N)], VotingSettings(min_confidence=low))
+    few = vote(*curve, [(0, N)], VotingSettings(min_confidence=high))
+    assert few == [interval for interval in many if interval.confidence >= high]
+
+
+@settings(max_examples=30, deadline=None)
+@given(curves, st.integers(1, N - 1))
+def test_segments_are_judged_apart(curve, cut):
+    def alone(start, stop):
+        return [
+            (i.onset + start, i.apex + start, i.offset + start, i.type)
+            for i in vote(*(c[start:stop] for c in curve), [(0, stop - start)])
+        ]
+
+    together = [(i.onset, i.apex, i.offset, i.type) for i in vote(*curve, [(0, cut), (cut, N)])]
+    assert together == alone(0, cut) + alone(cut, N)
+
+
+def test_clean_votes_part_two_expressions_that_touch():
+    events = [(10, 40), (41, 52), (53, 100)]
+    found = vote(*clean(120, events), [(0, 120)])
+    assert [(i.onset, i.offset) for i in found] == events
+    assert [i.apex for i in found] == [25, 46, 76]
+    assert [i.type for i in found] == ["macro", "micro", "macro"]
+    assert all(0.89 < i.confidence < 0.91 for i in found)
+
+
+def test_expressions_of_half_a_second_are_the_longest_micro_ones():
+    for length, kind in ((15, "micro"), (16, "macro")):
+        assert [i.type for i in vote(*clean(60, [(20, 19 + length)]), [(0, 60)])] == [kind]
+
+
+def test_noisy_ends_are_averaged():
+    rng = np.random.default_rng(0)
+    scores, reach, intensity = clean(120, [(30, 80)])
+    reach = np.maximum(reach + rng.normal(0, 4, reach.shape), 0)
+    (found,) = vote(scores, reach, intensity, [(0, 120)])
+    assert abs(found.onset - 30) <= 1
+    assert abs(found.offset - 80) <= 1
+
+
+def test_weak_and_very_short_ones_are_left_out():
+    assert vote(*clean(60, [(20, 40)], height=0.49), [(0, 60)]) == []
+    assert len(vote(*clean(60, [(20, 40)], height=0.51), [(0, 60)])) == 1
+    assert vote(*clean(60, [(20, 22)]), [(0, 60)]) == []
+    assert vote(*clean(60, [(20, 40)]), []) == []
+
+
+def test_no_confidence_asked_for_ends_and_finds_what_there_is():
+    scores, reach, intensity = clean(60, [(20, 40)], height=0.1)
+    scores[scores < 0.05] = 0.0
+    found = vote(scores, reach, intensity, [(0, 60)], VotingSettings(min_confidence=0.0))
+    assert [(i.onset, i.offset) for i in found] == [(20, 40)]
