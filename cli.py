@@ -18,6 +18,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("facespot.cli:run", "Find the expressions in videos (the default)."),
     "extract": ("facespot.cli:extract", "Compute the features of videos and store them in the cache."),
     "prepare": ("facespot.cli_datasets:prepare", "Compute the features of a whole data set, resumable, in parallel."),
+    "train": ("facespot.cli_learning:train", "Learn from one labelled moment per expression."),
+    "evaluate": ("facespot.cli_learning:evaluate", "Judge intervals, or train and judge subject by subject."),
+    "simulate": ("facespot.cli_learning:simulate", "Make a simulated twin of an annotated data set."),
 }
 FORMAT_NAMES = ("csv", "json", "elan", "bids", "vtt", "textgrid")
 

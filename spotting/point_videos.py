@@ -54,28 +54,24 @@ class Pairing:
 def pair_points(
     prepared: PreparedSet, points: "pd.DataFrame", subjects: Collection[str] | None = None
 ) -> tuple[list[PointVideo], Pairing]:
-    """The prepared videos with their points (`datasets.points.sample_points`), in the order of the index.
+    """The prepared videos that have points (`datasets.points.sample_points`), in the order of the index.
 
-    Only data sets that the points name are taken. Of those, videos without a point are taken too: all of them is
-    neutral. A data set in which nobody annotated those must leave them out of the prepared folder. subjects: only
-    these. Raises AnnotationError if nothing fits.
+    Videos without any are left out: perhaps nobody has looked at them. subjects: only these. Raises AnnotationError if
+    nothing fits.
     """
     points = match_videos(points, list(prepared))
     found, beyond, unseen = [], 0, 0
     rows = dict(iter(points.groupby(["dataset", "video"], sort=False)))
-    named = {dataset for dataset, _ in rows}
-    # In a list of one's own only the videos in it have been looked at.
-    whole = {dataset for dataset in named if dataset != "own"}
     # A list may know more about the subjects of one's own videos than their names tell.
     subject_of = {key: str(group["subject"].iloc[0]) for key, group in rows.items()}
     for video in prepared:
         key = (video.dataset, video.video)
         subject = subject_of.get(key, video.subject)
-        if (key not in rows and video.dataset not in whole) or (subjects is not None and subject not in subjects):
+        if key not in rows or (subjects is not None and subject not in subjects):
             continue
         features = prepared.load(video)
         clock, kept = features.timebase, []
-        for row in rows[key].itertuples(index=False) if key in rows else ():
+        for row in rows[key].itertuples(index=False):
             if row.frame / row.fps > clock.duration_s:
                 beyond += 1
                 continue
@@ -84,7 +80,7 @@ def pair_points(
                 unseen += 1
             kept.append(Point(tick, row.type))
         found.append(PointVideo(video.dataset, subject, video.video, features, tuple(sorted(set(kept)))))
-    if not any(video.points for video in found):
+    if not found:
         raise AnnotationError(f"{prepared.folder}: none of its videos has a point; are the videos named alike in both?")
     lost = tuple(f"{video} ({dataset})" for dataset, video in rows if prepared.find(dataset, video) is None)
     return found, Pairing(lost, beyond, unseen)

@@ -215,14 +215,17 @@ def train(
     tensorboard: bool = False,
     save_every: int = 1,
     progress: Callable[[EpochReport], None] | None = None,
-    trainer: type[PointTrainer] = PointTrainer,
+    watch: Callable[[PointTrainer], None] | None = None,
+    trainer: Callable[..., PointTrainer] = PointTrainer,
 ) -> Path:
     """Train to the last epoch of the recipe and return the file with the weights, `folder / WEIGHTS_NAME`.
 
     A training that was interrupted in the same folder goes on at its last saved epoch; a finished one is left as it is.
     save_every: epochs between saved states. tensorboard: write event files to the folder. progress: called after every
-    epoch. Raises WeightsError as `PointTrainer` and `PointTrainer.load_state` do, FacespotError for tensorboard without
-    that package, and when the loss is no longer a number.
+    epoch. watch: called with the trainer after every epoch, before its state is saved, so that it misses none when the
+    training is killed. trainer: another than `PointTrainer`, for comparisons. Raises WeightsError as `PointTrainer` and
+    `PointTrainer.load_state` do, FacespotError for tensorboard without that package, and when the loss is no longer a
+    number.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -233,6 +236,8 @@ def train(
         training.load_state(state)
     while training.epoch < recipe.epochs:
         report = training.run_epoch()
+        if watch is not None:
+            watch(training)
         if training.epoch % save_every == 0 or training.epoch == recipe.epochs:
             training.save_state(state)
         if events is not None:

@@ -164,19 +164,28 @@ def _mesh_landmarks(
     return seen
 
 
-def observe(person: Person, performance: Performance, rng: np.random.Generator, *, still: bool = False) -> Observation:
+def observe(
+    person: Person,
+    performance: Performance,
+    rng: np.random.Generator,
+    *,
+    still: bool = False,
+    laboratory: bool = False,
+) -> Observation:
     """Film a performance with a random camera and measure it.
 
     still: a twentieth of the head motion, for timelines whose truth must not depend on it. Random camera rates between
-    12 and 60 fps are put on the clock by linear interpolation, as extraction does.
+    12 and 60 fps are put on the clock by linear interpolation, as extraction does. laboratory: a seated subject before
+    a good camera, as the published data sets were filmed: a quarter of the head motion, 100 to 200 pixels between the
+    eyes, no fewer pictures than the clock has ticks.
     """
     n, k, _ = performance.displacement.shape
     rest = np.broadcast_to(person.shape, (n, k, 3))
     true = rest + performance.displacement
     angles, shift, log_scale = head_motion(n, performance.events, performance.speaking, rng)
-    if still:
-        angles, shift, log_scale = angles * 0.05, shift * 0.05, log_scale * 0.05
-    iod_px = float(np.exp(rng.uniform(np.log(30), np.log(200))))
+    calm = 0.05 if still else 0.25 if laboratory else 1.0
+    angles, shift, log_scale = angles * calm, shift * calm, log_scale * calm
+    iod_px = float(np.exp(rng.uniform(np.log(100 if laboratory else 30), np.log(200))))
     rotation = _rotations(angles)
     speed = (
         np.linalg.norm(np.gradient(angles, axis=0), axis=1) * CLOCK_HZ
@@ -197,7 +206,7 @@ def observe(person: Person, performance: Performance, rng: np.random.Generator, 
     exact = project(true)[:, :, :2]
 
     fps = float(rng.choice([30, 25, 24, 20, 15, 12, 29.97, 60], p=[0.5, 0.2, 0.08, 0.04, 0.05, 0.03, 0.05, 0.05]))
-    mesh, exact = _through_camera(mesh, exact, fps, rng)
+    mesh, exact = _through_camera(mesh, exact, CLOCK_HZ if laboratory else fps, rng)
     snippets = _flow(exact, mesh[:, :, 2], performance, iod_px, rng)
     landmarks = mesh * iod_px
     landmarks[:, :, :2] += 5 * iod_px
