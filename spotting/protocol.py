@@ -179,7 +179,7 @@ def evaluate_loso(
 def run_fold(job: FoldJob) -> FoldOutcome:
     """Train one fold and spot its subjects; what is in its folder already is not done again."""
     from .point_videos import pair_points
-    from .training import PointTrainer, train
+    from .training import STATE_NAME, WEIGHTS_NAME, PointTrainer, train
 
     folder = job.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +207,13 @@ def run_fold(job: FoldJob) -> FoldOutcome:
                 temporary.write_text(json.dumps(answers))
 
         options = {} if job.trainer is None else {"trainer": job.trainer}
-        train(training, job.recipe, folder, job.seed, device=job.device, init=job.init, watch=watch, **options)
+        for _ in range(2):
+            train(training, job.recipe, folder, job.seed, device=job.device, init=job.init, watch=watch, **options)
+            if all(path.exists() for path in wanted.values()):
+                break
+            # It was past an epoch that nobody watched then: once more from the start, which ends alike.
+            for name in (STATE_NAME, WEIGHTS_NAME):
+                (folder / name).unlink()
     outcome = FoldOutcome(job.name)
     for number, path in wanted.items():
         answers = json.loads(path.read_text())

@@ -5,6 +5,7 @@ import inspect
 from dataclasses import fields, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from facespot.errors import AnnotationError, FacespotError, WeightsError
@@ -40,6 +41,14 @@ def videos(prepared):
     return pair_points(prepared, sample_points(small_records(), seed=0))[0]
 
 
+@pytest.fixture(scope="module")
+def plain(videos, tmp_path_factory):
+    """A recipe in which every option makes a difference, and the digest of what it trains."""
+    crowded = tiny().with_loss(contrastive=1e-3)
+    weights = train(videos, crowded, tmp_path_factory.mktemp("plain"))
+    return crowded, load_checkpoint(weights).digest
+
+
 def test_pairing_finds_every_point_and_tells_what_it_leaves_out(prepared):
     records = small_records()
     points = sample_points(records, seed=0)
@@ -49,8 +58,6 @@ def test_pairing_finds_every_point_and_tells_what_it_leaves_out(prepared):
     assert pairing.without_features == ()
 
     late, strange = points.iloc[[0]].assign(frame=99999), points.iloc[[0]].assign(video="nobody")
-    import pandas as pd
-
     found, pairing = pair_points(prepared, pd.concat([points, late, strange]), subjects={"p0"})
     assert [v.subject for v in found] == ["p0"]
     assert pairing.beyond_end == 1
@@ -94,7 +101,7 @@ def test_moving_onsets_and_offsets_in_the_records_leaves_the_weights_alone(prepa
 def test_same_seed_same_bytes_and_another_seed_others(videos, network, tmp_path):
     random = torch.get_rng_state()
     one, two, three = (
-        train(videos, tiny(network, epochs=6), tmp_path / name, seed=seed).read_bytes()
+        train(videos, tiny(network), tmp_path / name, seed=seed).read_bytes()
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     assert one == two
@@ -102,8 +109,7 @@ def test_same_seed_same_bytes_and_another_seed_others(videos, network, tmp_path)
     assert torch.equal(random, torch.get_rng_state()), "training leaves the caller's random numbers alone"
 
 
-@pytest.mark.parametrize("network", ["journal", "context"])
-@pytest.mark.parametrize("strategy", ["gim", "class_mean"])
+@pytest.mark.parametrize(("network", "strategy"), [("journal", "gim"), ("journal", "class_mean"), ("context", "gim")])
 def test_a_training_stopped_anywhere_resumes_bit_for_bit(videos, network, strategy, tmp_path):
     recipe = tiny(network).with_labels(strategy=strategy)
     whole = train(videos, recipe, tmp_path / "whole")
@@ -118,12 +124,12 @@ def test_a_training_stopped_anywhere_resumes_bit_for_bit(videos, network, strate
 
         return progress
 
-    for epoch in (2, 5):
+    for epoch in (0, 1):
         with pytest.raises(Stop):
             train(videos, recipe, tmp_path / "parts", progress=stop_after(epoch))
     seen = []
     parts = train(videos, recipe, tmp_path / "parts", progress=seen.append)
-    assert [report.epoch for report in seen] == [6]
+    assert [report.epoch for report in seen] == [2]
     assert parts.read_bytes() == whole.read_bytes()
     assert sorted(p.name for p in parts.parent.iterdir()) == sorted((STATE_NAME, WEIGHTS_NAME))
 
@@ -145,11 +151,11 @@ def test_a_state_of_another_training_or_a_damaged_one_is_refused(videos, tmp_pat
 @pytest.mark.parametrize("network", ["journal", "iclr2025", "context"])
 def test_the_loss_falls_and_the_weights_spot(videos, network, tmp_path):
     reports = []
-    weights = train(videos, tiny(network, epochs=14, empty=1.0), tmp_path, progress=reports.append)
+    # One stage, since each asks for something else.
+    recipe = tiny(network, epochs=8, empty=1.0).with_labels(stage_epochs=(8, 0))
+    weights = train(videos, recipe, tmp_path, progress=reports.append)
     assert all(np.isfinite(list(r.terms.values())).all() for r in reports)
-    # Within a stage, since every stage asks for something else.
-    assert reports[4].terms["total"] < reports[1].terms["total"]
-    assert reports[-1].terms["intensity"] < reports[0].terms["intensity"]
+    assert reports[-1].terms["total"] < 0.9 * reports[0].terms["total"]
     found, curves = Spotter.load(weights, "cpu").intervals(clip(0)[0])
     assert all(isinstance(i, Interval) for i in found)
     assert curves.intensity.std() > 0.01
@@ -167,13 +173,13 @@ def test_the_loss_falls_and_the_weights_spot(videos, network, tmp_path):
         {"loss": {"contrastive": 0.0}},
     ],
 )
-def test_every_ablation_runs_finite_and_differs(videos, change, tmp_path):
-    base = tiny(epochs=7).with_loss(contrastive=1e-3)
+def test_every_ablation_runs_finite_and_differs(videos, plain, change, tmp_path):
+    base, unchanged = plain
     recipe = base.with_labels(**change.get("labels", {})).with_loss(**change.get("loss", {}))
     reports = []
     weights = train(videos, recipe, tmp_path / "changed", progress=reports.append)
     assert all(np.isfinite(list(r.terms.values())).all() for r in reports)
-    assert weights.read_bytes() != train(videos, base, tmp_path / "base").read_bytes()
+    assert load_checkpoint(weights).digest != unchanged
 
 
 def test_videos_without_points_and_classes_without_any_do_no_harm(videos, tmp_path):
