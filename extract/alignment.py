@@ -120,6 +120,9 @@ def masked_median(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
     One sort of the whole array: numpy's nanmedian is many times slower on short axes.
     """
+    if known.all():
+        ordered, middle = np.sort(values, axis=-1), values.shape[-1]
+        return (ordered[..., (middle - 1) // 2] + ordered[..., middle // 2]) / 2
     known = np.broadcast_to(known, values.shape)
     ordered = np.sort(np.where(known, values, np.inf), axis=-1)
     count = known.sum(-1, keepdims=True)

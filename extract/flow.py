@@ -41,6 +41,7 @@ N_ROI = len(ROI_MESH_POINTS)
 N_SAMPLES = len(_SAMPLE_PATTERN)
 # Every mesh point that some way of removing head motion reads.
 TRACKED_ANCHORS = tuple(dict.fromkeys(point for anchors in ANCHOR_MESH_POINTS.values() for point in anchors))
+N_POINTS = N_ROI * N_SAMPLES + len(TRACKED_ANCHORS)
 # A track further than this from where the face mesh sees the point is lost: mesh errors stay well below it.
 _STRAY_LIMIT = 0.25  # x inter-ocular distance
 
@@ -198,28 +199,21 @@ _TRACKERS: dict[FlowMethod, Callable[[], Tracker]] = {"lk": lambda: track_lk, "d
 
 @dataclass(eq=False)
 class _Reference:
-    """One earlier picture whose points are being followed. Positions in picture pixels."""
+    """One earlier picture whose points are being followed."""
 
     time: float
     gray: np.ndarray
-    mesh: np.ndarray  # (P, 2) the sample points, laid on its own face mesh
-    depth: np.ndarray  # (P, 1)
+    samples: np.ndarray  # (P, 3) the sample points, laid on its own face mesh, px of the picture
     iod: float
-    found: np.ndarray = field(init=False)  # (P, 2) positions in the latest frame
-    trusted: np.ndarray = field(init=False)  # (P,)
     # The same picture as `place` last cut it, and the sample points in the cut.
     cut: np.ndarray = field(init=False)
     start: np.ndarray = field(init=False)
     contrast: np.ndarray = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.found = self.mesh.copy()
-        self.trusted = np.ones(len(self.mesh), bool)
-
     def place(self, window: CropWindow) -> None:
         """Cut the picture by a window."""
         self.cut = window.cut(self.gray)
-        self.start = window.into(self.mesh).astype(np.float32)
+        self.start = window.into(self.samples[:, :2]).astype(np.float32)
         self.contrast = _contrast(self.cut, self.start)
 
 
@@ -248,7 +242,10 @@ class FlowTracker:
         if method not in FLOW_METHODS:
             raise ValueError(f"flow must be one of {FLOW_METHODS}, got {method!r}")
         self._track = _TRACKERS[method]()
-        self._references: deque[_Reference] = deque()
+        self._references: list[_Reference] = []  # oldest first
+        # Where the points of each reference are in the latest frame, px, and which of them are still followed.
+        self._found = np.empty((0, N_POINTS, 2), np.float32)
+        self._trusted = np.empty((0, N_POINTS), bool)
         self._iods: deque[float] = deque(maxlen=_IOD_FRAMES)
         self._window: CropWindow | None = None
 
@@ -258,28 +255,39 @@ class FlowTracker:
         self._iods.append(eye_distance(landmarks))
         iod = float(np.median(self._iods))
         samples = sample_points(landmarks, iod)
-        mesh, depth = samples[:, :2], samples[:, 2:]
+        mesh = samples[:, :2]
         # A reference whose last step the previous frame already reached is complete.
-        while self._references and self._references[0].time + HORIZON_S <= self._references[-1].time + 1e-6:
-            self._references.popleft()
+        done = 0
+        while done < len(self._references) and self._is_complete(self._references[done]):
+            done += 1
+        del self._references[:done]
+        found, trusted = self._found[done:], self._trusted[done:]
         self._aim(mesh, iod)
-        current = _Reference(frame.time, frame.gray, mesh, depth, iod)
+        current = _Reference(frame.time, frame.gray, samples, iod)
         current.place(self._window)
-        step = np.zeros_like(mesh)
-        for age, reference in enumerate(reversed(self._references)):
+        if self._references:
             # The newest reference starts from the mesh; its step then carries every older track to this frame.
-            guess = np.where(reference.trusted[:, None], reference.found + step, mesh) if age else mesh
-            self._follow(reference, current, guess, rough=age == 0)
-            if age == 0:
-                step = np.where(reference.trusted[:, None], reference.found - reference.mesh, mesh - reference.mesh)
+            last = self._references[-1:]
+            newest = self._follow(last, current, mesh[None], rough=True)
+            before = last[0].samples[:, :2]
+            step = np.where(newest[1][0, :, None], newest[0][0], mesh) - before
+            guess = np.where(trusted[:-1, :, None], found[:-1] + step, mesh)
+            older = self._follow(self._references[:-1], current, guess, rough=False)
+            found, trusted = (np.concatenate(pair) for pair in zip(older, newest, strict=True))
         self._references.append(current)
+        self._found = np.concatenate([found, mesh[None]])
+        self._trusted = np.concatenate([trusted, np.ones((1, len(mesh)), bool)])
+        points = np.stack([r.samples for r in self._references])
         return FrameMotion(
             times=np.array([r.time for r in self._references]),
             iod=np.array([r.iod for r in self._references]),
-            points=np.stack([np.concatenate([r.mesh, r.depth], 1) for r in self._references]),
-            displacements=np.stack([r.found - r.mesh for r in self._references]),
-            trusted=np.stack([r.trusted for r in self._references]),
+            points=points,
+            displacements=self._found - points[..., :2],
+            trusted=self._trusted,
         )
+
+    def _is_complete(self, reference: _Reference) -> bool:
+        return reference.time + HORIZON_S <= self._references[-1].time + 1e-6
 
     def _aim(self, mesh: np.ndarray, iod: float) -> None:
         """Move the window when the face has strayed, and cut every picture in reach anew."""
@@ -290,10 +298,19 @@ class FlowTracker:
         for reference in self._references:
             reference.place(self._window)
 
-    def _follow(self, reference: _Reference, current: _Reference, guess: np.ndarray, rough: bool) -> None:
-        """Update where the reference's points are in the current picture."""
-        start, guess = reference.start, self._window.into(guess).astype(np.float32)
-        end, tracked = self._track(reference.cut, current.cut, start, guess, reference.contrast, rough)
-        reference.found = reference.mesh + (end - start) / self._window.scale
-        stray = np.linalg.norm(reference.found - current.mesh, axis=1)
-        reference.trusted = tracked & (stray < _STRAY_LIMIT * reference.iod)
+    def _follow(
+        self, references: list[_Reference], current: _Reference, guess: np.ndarray, rough: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Where each reference's points are in the current picture, (R, P, 2) px, and which are trusted, (R, P)."""
+        if not references:
+            return np.empty((0, N_POINTS, 2), np.float32), np.empty((0, N_POINTS), bool)
+        guess = self._window.into(guess).astype(np.float32)
+        tracks = [
+            self._track(r.cut, current.cut, r.start, around, r.contrast, rough)
+            for r, around in zip(references, guess, strict=True)
+        ]
+        end, tracked = (np.stack(part) for part in zip(*tracks, strict=True))
+        start = np.stack([r.start for r in references])
+        found = np.stack([r.samples[:, :2] for r in references]) + (end - start) / self._window.scale
+        stray = np.linalg.norm(found - current.samples[:, :2], axis=-1)
+        return found, tracked & (stray < _STRAY_LIMIT * np.array([[r.iod] for r in references]))
