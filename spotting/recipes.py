@@ -1,5 +1,6 @@
 """What a training from points consists of: network, pseudo-labels, losses, optimiser, and how videos are cut."""
 
+import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -82,8 +83,8 @@ class PointRecipe:
         return GIMSpotterConfig(self.encoder, self.network)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-serialisable, for provenance and to tell recipes apart."""
-        return asdict(self)
+        """As JSON gives it back, for provenance and to tell recipes apart."""
+        return json.loads(json.dumps(asdict(self)))
 
     def with_labels(self, **changes: Any) -> "PointRecipe":
         """The same with other `PseudoLabelSettings`."""
