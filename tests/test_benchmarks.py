@@ -1,0 +1,87 @@
+"""The geometry baseline, and the scoring of annotated clips."""
+
+import dataclasses
+
+import facespot.benchmarks.real_clips as real_clips
+import numpy as np
+import pytest
+from facespot.benchmarks.geometry_baseline import spot_by_geometry
+from facespot.errors import NoFaceError
+from facespot.spotting.intervals import Interval
+from facespot.spotting.metrics import Counts
+from simulated import features_of, film
+
+
+@pytest.mark.parametrize(("offset", "kind"), [(150, "macro"), (112, "micro")])
+def test_the_baseline_finds_a_large_expression_and_nothing_else(offset, kind):
+    for seed in range(3):
+        _, seen = film(300, seed, amplitude=0.5, onset=100, offset=offset)
+        (found,) = spot_by_geometry(features_of(seen))
+        assert found.type == kind
+        assert found.iou(Interval(100, 100, offset, kind)) > 0.5
+
+
+def test_the_baseline_says_nothing_of_a_still_face():
+    for seed in range(3):
+        assert spot_by_geometry(features_of(film(150, seed)[1])) == []
+
+
+def test_the_baseline_keeps_segments_apart():
+    _, seen = film(300, 0, amplitude=0.5, onset=100, offset=150)
+    segment = np.zeros(300, np.int32)
+    segment[125:] = 1
+    found = spot_by_geometry(features_of(seen, segment))
+    assert all(interval.offset < 125 or interval.onset >= 125 for interval in found)
+    assert any(interval.offset == 124 for interval in found)
+
+
+@pytest.fixture
+def clips(tmp_path, monkeypatch):
+    (tmp_path / "annotations.csv").write_text(
+        "file,clip,fps,frames,onset,apex,offset,type,confidence\n"
+        "a.mp4,a,30,150,10,15,39,macro,high\n"
+        "a.mp4,a,30,150,100,105,200,macro,low\n"
+        "b.mp4,b,30,150,,,,none,\n"
+        "c.mp4,c,30,60,,,,none,\n"
+    )
+    (tmp_path / "distractors.csv").write_text("clip,start,end,note\nb,30,60,blink\nb,100,600,turn\n")
+    features = features_of(film(150, 0)[1])
+
+    def extract(path, cache):
+        if path.name == "c.mp4":
+            raise NoFaceError("nobody")
+        return dataclasses.replace(features)
+
+    monkeypatch.setattr(real_clips, "extract_features", extract)
+    return real_clips.load_clips(tmp_path, None)
+
+
+def test_annotations_are_read_onto_the_clock(clips):
+    a, b, c = clips
+    assert a.truth == [Interval(10, 15, 39, "macro")]
+    assert a.ignored == [Interval(100, 105, 149, "macro")]
+    assert b.truth == b.ignored == []
+    assert b.distractors == [(30, 60, "blink"), (100, 149, "turn")]
+    assert (b.seconds, c.seconds) == (5.0, 2.0)
+    assert c.features is None
+
+
+def test_alarms_are_counted_and_explained(clips, capsys):
+    spotted = {
+        "a": [Interval(10, 20, 40, "macro"), Interval(120, 130, 140, "macro"), Interval(20, 25, 33, "micro", 0.8)],
+        "b": [Interval(55, 58, 64, "micro", 0.9), Interval(90, 95, 99, "micro", 0.75)],
+        "c": [],
+    }
+    total, alarms = real_clips.report(clips, spotted, rows=True)
+    assert total.macro == Counts(1, 0, 0)
+    assert total.micro == Counts(0, 3, 0)
+    assert alarms == pytest.approx(60 * 2 / 7)
+    printed = capsys.readouterr().out
+    assert "false micro 55-64 (0.90): blink" in printed
+    assert "false micro 90-99 (0.75): nothing noted" in printed
+    assert "false micro 20-33 (0.80): part of macro 10-39 (IoU 0.47)" in printed
+    assert "overall F1 0.400 (TP 1 FP 3 FN 0)" in real_clips.summary("x", total, alarms)
+
+
+def test_clips_that_all_have_expressions_give_no_rate_of_alarms(clips):
+    assert real_clips.report(clips[:1], {"a": []}, rows=False)[1] == 0.0
