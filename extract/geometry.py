@@ -29,6 +29,7 @@ from .timebase import CLOCK_HZ
 BASELINE_SECONDS = 8.0  # window of the running median that stands for the face at rest
 _BASELINE_STRIDE = 5  # the median is slow: every fifth tick is enough
 _SHAPE_SAMPLE = 300  # ticks that estimate a segment's rigid shape
+_CHUNK = 2000  # ticks whose points are turned at once; more changes only the memory needed
 
 _DEVIATIONS = (
     "mouth_width",
@@ -109,12 +110,17 @@ def similarity_to(shape: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np
     return rotation, scale, centre, shape_centre
 
 
-def _rigid_shape(rigid: np.ndarray) -> np.ndarray:
+def _rigid_sample(landmarks: np.ndarray) -> np.ndarray:
+    """(S, R, 3) rigid points of some frames, evenly spaced over those of (N, K, 3)."""
+    chosen = np.linspace(0, len(landmarks) - 1, min(len(landmarks), _SHAPE_SAMPLE)).astype(int)
+    return np.asarray(landmarks[chosen[:, None], _RIGID], np.float64)
+
+
+def _rigid_shape(sample: np.ndarray) -> np.ndarray:
     """The segment's own rigid shape (R, 3), unit IOD, from frames aligned to their median.
 
     Origin between the eyes, x along the eyes, y along the ridge of the nose, z away from the camera.
     """
-    sample = rigid[np.linspace(0, len(rigid) - 1, min(len(rigid), _SHAPE_SAMPLE)).astype(int)]
     shape = sample[len(sample) // 2]
     for _ in range(3):
         rotation, scale, centre, shape_centre = similarity_to(shape, sample)
@@ -160,13 +166,26 @@ def _speed(values: np.ndarray) -> np.ndarray:
 
 def _segment_channels(landmarks: np.ndarray) -> np.ndarray:
     """(N, len(GEOMETRY_CHANNELS)) of the landmarks (N, K, 3) of one unbroken stretch."""
-    rigid = landmarks[:, _RIGID]
-    shape = _rigid_shape(rigid)
-    rotation, scale, centre, shape_centre = similarity_to(shape, rigid)
+    n = len(landmarks)
+    shape = _rigid_shape(_rigid_sample(landmarks))
+    parts = [
+        _posed_face(landmarks[np.clip(np.arange(start - 1, min(start + _CHUNK, n) + 1), 0, n - 1)], shape)
+        for start in range(0, n, _CHUNK)
+    ]
+    slow, levels, rotation, scale, centre = (np.concatenate(part) for part in zip(*parts, strict=True))
+    slow -= running_median(slow)
+    return np.concatenate([slow, levels, _pose(rotation, scale, centre)], axis=1)
+
+
+def _posed_face(landmarks: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Of landmarks (n + 2, K, 3), which go one tick beyond those asked for at either end, and the rigid shape:
+    ROI places and features (n, C), levels (n, len(_LEVELS)), and the head's rotation, scale and centre
+    as in `similarity_to`."""
+    landmarks = np.asarray(landmarks, np.float64)
+    rotation, scale, centre, shape_centre = similarity_to(shape, landmarks[:, _RIGID])
     points = scale[:, None, None] * np.einsum("nki,nij->nkj", landmarks - centre[:, None], rotation) + shape_centre
     # The mesh's errors flip between two states from one frame to the next; a binomial filter removes just that.
-    padded = np.pad(points, ((1, 1), (0, 0), (0, 0)), mode="edge")
-    points = 0.25 * padded[:-2] + 0.5 * points + 0.25 * padded[2:]
+    points = 0.25 * points[:-2] + 0.5 * points[1:-1] + 0.25 * points[2:]
 
     def at(mesh: tuple[int, ...] | list[int]) -> np.ndarray:
         return points[:, [KEPT_INDEX[p] for p in mesh]].mean(axis=1)
@@ -198,8 +217,6 @@ def _segment_channels(landmarks: np.ndarray) -> np.ndarray:
         ],
         axis=1,
     )
-    slow = np.concatenate([roi, features], axis=1)
-    slow = slow - running_median(slow)
     width = features[:, 0]
     lips_y = 0.5 * (at((INNER_LIPS["upper"],)) + at((INNER_LIPS["lower"],)))[:, 1]
     brow_y = np.mean([at(mesh)[:, 1] for name, mesh in ROI_MESH_POINTS.items() if "brow" in name], axis=0)
@@ -213,13 +230,17 @@ def _segment_channels(landmarks: np.ndarray) -> np.ndarray:
         ],
         axis=1,
     ) - list(_LEVELS.values())
+    return np.concatenate([roi, features], axis=1), levels, rotation[1:-1], scale[1:-1], centre[1:-1]
 
+
+def _pose(rotation: np.ndarray, scale: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """(N, len(_POSE_CHANNELS)) from what `similarity_to` says of a stretch."""
     # rotation = roll (about z) @ yaw (about y) @ pitch (about x), on column vectors.
     yaw = np.arctan2(-rotation[:, 2, 0], np.hypot(rotation[:, 0, 0], rotation[:, 1, 0]))
     pitch = np.arctan2(rotation[:, 2, 1], rotation[:, 2, 2])
     roll = np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0])
     angles = np.unwrap(np.stack([yaw, pitch, roll], axis=1), axis=0)
-    pose = np.column_stack(
+    return np.column_stack(
         [
             angles - np.median(angles, axis=0),
             _speed(angles),
@@ -227,7 +248,6 @@ def _segment_channels(landmarks: np.ndarray) -> np.ndarray:
             _speed(np.log(scale)[:, None]),
         ]
     )
-    return np.concatenate([slow, levels, pose], axis=1)
 
 
 def geometry_channels(landmarks: np.ndarray, segments: list[tuple[int, int]]) -> np.ndarray:
@@ -239,5 +259,5 @@ def geometry_channels(landmarks: np.ndarray, segments: list[tuple[int, int]]) ->
     """
     channels = np.zeros((len(landmarks), len(GEOMETRY_CHANNELS)), dtype=np.float32)
     for start, stop in segments:
-        channels[start:stop] = _segment_channels(np.asarray(landmarks[start:stop], dtype=np.float64))
+        channels[start:stop] = _segment_channels(landmarks[start:stop])
     return channels

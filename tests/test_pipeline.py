@@ -63,7 +63,7 @@ def test_provenance_is_complete_and_json(clip, extracted):
     assert provenance["source"]["path"] == str(clip)
     assert provenance["source"]["frames"] == N_FRAMES
     assert provenance["source"]["damage"] is None
-    assert provenance["options"] == {"face": "longest", "flow": "lk", "alignment": "similarity"}
+    assert provenance["options"] == {"face": "longest", "flow": "lk", "alignment": "pose"}
     assert provenance["face_report"]["followed"] == 1.0
     assert provenance["coverage"] == 1.0
     assert provenance["warnings"] == []
