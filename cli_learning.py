@@ -8,23 +8,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from .errors import FacespotError
 
 if TYPE_CHECKING:
+    from .spotting.auw_training import AuwRecipe
     from .spotting.recipes import PointRecipe
 
 _FILE = click.Path(path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 SHIPPED = "shipped"
+AUW_GCN = "auw-gcn"
+_OF_POINTS = ("size", "labels", "overlap", "k_c", "intensity_loss", "without_iac")
 
 _RECIPE_OPTIONS = (
     click.option(
         "--model",
-        type=click.Choice(["context", "journal", "iclr2025"]),
+        type=click.Choice(["context", "journal", "iclr2025", AUW_GCN]),
         default="context",
         show_default=True,
-        help="Network: facespot's own, or one of the two published variants of GIM.",
+        help="Network: facespot's own, one of the two published variants of GIM, or AUW-GCN, the comparison method, "
+        "which learns from onset, apex, offset and action units.",
     ),
     click.option(
         "--preset",
@@ -108,7 +113,7 @@ def _reporting(command: Callable[..., None]) -> Callable[..., None]:
 def train(
     features: Path, annotations: Path, output: Path, tensorboard: bool, fps: float | None, quiet: bool, **options: Any
 ) -> None:
-    """Learn from one point per expression.
+    """Learn from one point per expression (AUW-GCN: from its onset, apex and offset).
 
     FEATURES was made by `spot prepare`; ANNOTATIONS is a points.csv (video, time_s or frame, type), an ELAN or BORIS
     file, or the coding sheet of a data set, from which points are drawn. Writes RUN/weights.safetensors, for
@@ -116,9 +121,11 @@ def train(
     """
     from tqdm import tqdm
 
+    from .spotting.auw_training import AuwTrainer
     from .spotting.datasets.annotations import read_annotations
     from .spotting.datasets.points import sample_points
     from .spotting.device import resolve_device
+    from .spotting.interval_videos import pair_intervals
     from .spotting.point_videos import pair_points
     from .spotting.prepared import PreparedSet
     from .spotting.training import EpochReport
@@ -126,9 +133,15 @@ def train(
 
     seed = options["seed"]
     recipe = _recipe(options)
-    videos, pairing = pair_points(PreparedSet(features), sample_points(read_annotations(annotations, fps), seed))
+    prepared, records = PreparedSet(features), read_annotations(annotations, fps)
+    told, trainer = "points", {}
+    if options["model"] == AUW_GCN:
+        told, trainer = "intervals", {"trainer": AuwTrainer}
+        videos, pairing = pair_intervals(prepared, records)
+    else:
+        videos, pairing = pair_points(prepared, sample_points(records, seed))
     if not quiet:
-        click.echo(f"{sum(len(v.points) for v in videos)} points in {len(videos)} videos")
+        click.echo(f"{sum(len(getattr(v, told)) for v in videos)} {told} in {len(videos)} videos")
         for video in pairing.without_features:
             click.echo(f"  without features: {video}")
         for count, what in (
@@ -136,7 +149,7 @@ def train(
             (pairing.without_face, "without a face"),
         ):
             if count:
-                click.echo(f"  left out: {count} points {what}")
+                click.echo(f"  left out: {count} {told} {what}")
     with ExitStack() as stack:
         init = _initial(options["init"], stack)
         bar = stack.enter_context(tqdm(total=recipe.epochs, unit=" epochs", disable=quiet or None, file=sys.stderr))
@@ -154,6 +167,7 @@ def train(
             init=init,
             tensorboard=tensorboard,
             progress=progress,
+            **trainer,
         )
     if not quiet:
         click.echo(f"{click.format_filename(weights)}")
@@ -233,15 +247,21 @@ def evaluate(tables: tuple[Path, ...], loso: bool, output: Path | None, quiet: b
 def _loso(output: Path, quiet: bool, options: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
     from tqdm import tqdm
 
+    from .spotting.auw_training import auw_trainer
     from .spotting.datasets.annotations import read_annotations
+    from .spotting.datasets.layouts import match_videos
     from .spotting.device import resolve_device
+    from .spotting.prepared import PreparedSet
     from .spotting.protocol import evaluate_loso
 
+    records, trainer = read_annotations(options["annotations"], options["fps"]), None
+    if options["model"] == AUW_GCN:
+        trainer = functools.partial(auw_trainer, records=match_videos(records, list(PreparedSet(options["dataset"]))))
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(unit=" folds", disable=quiet or None, file=sys.stderr))
         result = evaluate_loso(
             options["dataset"],
-            read_annotations(options["annotations"], options["fps"]),
+            records,
             _recipe(options),
             output,
             seed=options["seed"],
@@ -251,6 +271,7 @@ def _loso(output: Path, quiet: bool, options: dict[str, Any]) -> tuple[dict[str,
             processes=options["processes"],
             device=str(resolve_device(options["device"])),
             init=_initial(options["init"], stack),
+            trainer=trainer,
             progress=lambda outcome: bar.update(),
         )
     return result.reports, result.predicted
@@ -298,11 +319,21 @@ def simulate(timeline: Path, output: Path, lengths: Path | None, tail: float, se
         click.echo(f"{len(made)} videos, {minutes:.1f} minutes -> {click.format_filename(output)}")
 
 
-def _recipe(options: dict[str, Any]) -> "PointRecipe":
+def _recipe(options: dict[str, Any]) -> "PointRecipe | AuwRecipe":
     from dataclasses import replace
 
+    from .spotting.auw_training import AuwRecipe
     from .spotting.recipes import PointRecipe
 
+    if options["model"] == AUW_GCN:
+        source = click.get_current_context().get_parameter_source
+        for name in _OF_POINTS:
+            if source(name) is not ParameterSource.DEFAULT:
+                raise click.UsageError(
+                    f"--{name.replace('_', '-')} is for learning from points, which {AUW_GCN} does not"
+                )
+        recipe = AuwRecipe.preset(options["preset"])
+        return replace(recipe, epochs=options["epochs"] or recipe.epochs, rate=options["rate"] or recipe.rate)
     try:
         recipe = PointRecipe.preset(options["preset"], options["model"], options["size"])
         recipe = replace(recipe, epochs=options["epochs"] or recipe.epochs, rate=options["rate"] or recipe.rate)

@@ -12,6 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import WeightsError
+from .checkpoint import Checkpoint
+
+KIND = "auw-gcn"  # of checkpoints
 NODES = 12
 # Ticks before and after a segment that the network reads but does not answer; its receptive field needs five.
 CONTEXT = 7
@@ -94,6 +98,16 @@ class AUWGCN(nn.Module):
             *_block(NODES * config.graph, width, 1, 1), *_block(width, width, 3, 1), *_block(width, width, 3, 2)
         )
         self.answer = _convolution(width, _CHANNELS, 3, 2)
+
+    @classmethod
+    def rebuild(cls, checkpoint: Checkpoint) -> "AUWGCN":
+        """The network of a checkpoint of this kind. Raises WeightsError if it does not fit."""
+        try:
+            network = cls(AUWGCNConfig.from_dict(checkpoint.config["network"]))
+            network.load_state_dict(checkpoint.state)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise WeightsError("this version of facespot cannot rebuild the network; train it again") from error
+        return network
 
     def forward(self, motion: Tensor) -> AUWGCNOutput:
         batch, ticks = motion.shape[:2]

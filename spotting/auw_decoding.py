@@ -6,8 +6,9 @@ compete, and only the best few of a video are kept. The release also limits the 
 ranges of distances do already, but for one frame.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,13 @@ class AuwDecoding:
     reach: tuple[tuple[int, int], tuple[int, int]] = ((7, 29), (2, 7))
     keep: tuple[int, int] = (5, 5)
     max_overlap: float = 0.5
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "AuwDecoding":
+        """The inverse of `dataclasses.asdict`, also by way of JSON, which knows no tuples. Raises TypeError or KeyError
+        for unknown or missing names."""
+        near_far = tuple(tuple(pair) for pair in values["reach"])
+        return cls(**{**values, "reach": near_far, "keep": tuple(values["keep"])})
 
 
 def decode_detections(

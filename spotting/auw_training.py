@@ -8,28 +8,31 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import AnnotationError, FacespotError, WeightsError
-from ..models.auw_gcn import AUWGCN, AUWGCNConfig
+from ..models.auw_gcn import AUWGCN, KIND, AUWGCNConfig
 from ..models.checkpoint import load_checkpoint, save_checkpoint
 from .au_graph import au_adjacency
 from .auw_decoding import AuwDecoding
 from .auw_features import SEGMENT_TICKS, motion_statistics, segment_ranges, tick_motion, with_context
 from .auw_losses import detection_loss
 from .auw_targets import TargetSettings, detection_targets
-from .interval_videos import IntervalVideo
+from .interval_videos import IntervalVideo, with_intervals
+from .point_videos import PointVideo
 from .recipes import Preset
 from .training import EpochReport, train
 
-KIND = "auw-gcn"
+if TYPE_CHECKING:
+    import pandas as pd
+
 _STATE_FORMAT = 1
 
 
@@ -96,9 +99,8 @@ class _Segments:
 class AuwTrainer:
     """A training in progress, one epoch at a time; `train_auw_gcn` is the whole of it.
 
-    init: weights to go on from, with their own statistics and adjacency. Raises ValueError if no video has an
-    expression where a face is seen, AnnotationError if none has an action unit of the graph, WeightsError for weights
-    that do not fit.
+    init: weights to go on from, with their own statistics and adjacency. Raises AnnotationError if no video has an
+    expression where a face is seen, or none an action unit of the graph; WeightsError for weights that do not fit.
     """
 
     def __init__(
@@ -116,7 +118,10 @@ class AuwTrainer:
         self._segments = _learning_segments(videos, motions, recipe.targets)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = _fresh_network(videos, motions, recipe) if init is None else load_network(init)[0]
+            if init is None:
+                network = _fresh_network(videos, motions, recipe)
+            else:
+                network = AUWGCN.rebuild(load_checkpoint(init, KIND))
         self.network = network.to(self._device)
         # Vectors are biases, and scales of batch norms.
         vectors = [p for p in self.network.parameters() if p.ndim == 1]
@@ -149,7 +154,7 @@ class AuwTrainer:
         return EpochReport(number, recipe.epochs, sums)
 
     def save_weights(self, path: str | os.PathLike[str]) -> str:
-        """Weights for `AuwSpotter.load`; returns their digest."""
+        """Weights for `Spotter.load`; returns their digest."""
         config = {"network": self.network.config.to_dict(), "decoding": asdict(self.recipe.decoding)}
         notes = {"recipe": self.recipe.to_dict(), "seed": self.seed, "epochs": self.epoch}
         return save_checkpoint(path, KIND, config, self.network.state_dict(), notes)
@@ -200,43 +205,23 @@ class AuwTrainer:
         return digest.hexdigest()
 
 
+def auw_trainer(
+    videos: Sequence[PointVideo], recipe: AuwRecipe, seed: int = 0, *, records: "pd.DataFrame", **options: Any
+) -> AuwTrainer:
+    """A trainer for `evaluate_loso`, which hands out videos with points: `records` bring back their intervals."""
+    return AuwTrainer(with_intervals(videos, records), recipe, seed, **options)
+
+
 def train_auw_gcn(
     videos: Sequence[IntervalVideo],
     recipe: AuwRecipe,
     folder: str | os.PathLike[str],
     seed: int = 0,
-    *,
-    device: torch.device | str = "cpu",
-    init: str | os.PathLike[str] | None = None,
-    tensorboard: bool = False,
-    save_every: int = 1,
-    progress: Callable[[EpochReport], None] | None = None,
+    **options: Any,
 ) -> Path:
-    """Train to the last epoch of the recipe and return the file with the weights; as `training.train`, which see."""
-    return train(
-        videos,
-        recipe,
-        folder,
-        seed,
-        device=device,
-        init=init,
-        tensorboard=tensorboard,
-        save_every=save_every,
-        progress=progress,
-        trainer=AuwTrainer,
-    )
-
-
-def load_network(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> tuple[AUWGCN, AuwDecoding, str]:
-    """The network of a checkpoint, how its scores are decoded, and its digest. Raises WeightsError."""
-    checkpoint = load_checkpoint(path, KIND, device)
-    network = AUWGCN(AUWGCNConfig.from_dict(checkpoint.config["network"]))
-    network.load_state_dict(checkpoint.state)
-    decoding = dict(checkpoint.config["decoding"])
-    # JSON knows no tuples.
-    decoding["reach"] = tuple(tuple(pair) for pair in decoding["reach"])
-    decoding["keep"] = tuple(decoding["keep"])
-    return network.to(device).eval(), AuwDecoding(**decoding), checkpoint.digest
+    """Train to the last epoch of the recipe and return the file with the weights. options and what happens: as in
+    `training.train`."""
+    return train(videos, recipe, folder, seed, trainer=AuwTrainer, **options)
 
 
 def _fresh_network(videos: Sequence[IntervalVideo], motions: Sequence[np.ndarray], recipe: AuwRecipe) -> AUWGCN:
@@ -266,7 +251,7 @@ def _learning_segments(
                 for column, value in zip(columns, values, strict=True):
                     column.append(value)
     if not columns[0]:
-        raise ValueError("no video has an expression where a face is seen")
+        raise AnnotationError("no video has an expression where a face is seen")
     return _Segments(*(torch.from_numpy(np.stack(column)) for column in columns))
 
 

@@ -72,6 +72,10 @@ class Spotter:
     @classmethod
     def _from(cls, checkpoint: Checkpoint, device: torch.device, name: str) -> "Spotter":
         origin = {"weights": name, "weights_sha256": checkpoint.digest, "architecture": checkpoint.kind}
+        if checkpoint.kind == "auw-gcn":
+            from .auw_spotter import AuwSpotter  # a kind of Spotter itself
+
+            return AuwSpotter.rebuild(checkpoint, device, origin)
         if checkpoint.kind not in ("context", "gim"):
             raise WeightsError(f"{name}: holds a {checkpoint.kind!r} model, which does not spot by itself")
         try:

@@ -1,10 +1,13 @@
 """AUW-GCN: graph from action units, features, targets, loss, network, decoding, training."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
+from facespot.cli import main
 from facespot.errors import AnnotationError, WeightsError
 from facespot.extract.features import FaceFeatures
 from facespot.extract.timebase import Timebase
@@ -16,10 +19,14 @@ from facespot.spotting.auw_features import motion_statistics, segment_ranges, ti
 from facespot.spotting.auw_losses import binary_focal, detection_loss, ends_focal
 from facespot.spotting.auw_spotter import AuwSpotter
 from facespot.spotting.auw_targets import NEITHER, OFFSET, ONSET, TargetSettings, detection_targets
-from facespot.spotting.auw_training import AuwRecipe, AuwTrainer, train_auw_gcn
+from facespot.spotting.auw_training import AuwRecipe, AuwTrainer, auw_trainer, train_auw_gcn
+from facespot.spotting.datasets import annotations
 from facespot.spotting.datasets.aus import parse_aus
+from facespot.spotting.datasets.points import sample_points
 from facespot.spotting.interval_videos import pair_intervals
 from facespot.spotting.intervals import Interval
+from facespot.spotting.point_videos import pair_points
+from facespot.spotting.spotter import Spotter
 from facespot.spotting.training import STATE_NAME
 from small_set import clip, small_records, store_features
 
@@ -307,9 +314,10 @@ def tiny(epochs=6, **options):
 
 def test_training_lowers_the_loss_and_the_weights_spot(videos, tmp_path):
     reports = []
-    weights = train_auw_gcn(videos, tiny(40), tmp_path, progress=reports.append)
+    weights = train_auw_gcn(videos, tiny(30), tmp_path, progress=reports.append)
     assert reports[-1].terms["total"] < 0.5 * reports[0].terms["total"]
-    spotter = AuwSpotter.load(weights, "cpu")
+    spotter = Spotter.load(weights, "cpu")
+    assert isinstance(spotter, AuwSpotter)
     # Where it learnt, an apex scores higher than rest.
     at_apex, at_rest = [], []
     for video in videos:
@@ -323,6 +331,8 @@ def test_training_lowers_the_loss_and_the_weights_spot(videos, tmp_path):
     found, curves = spotter.intervals(videos[0].features)
     assert all(isinstance(i, Interval) for i in found)
     assert curves.scores.shape == (240, 2)
+    assert np.array_equal(spotter.curves(videos[0].features).scores, curves.scores)
+    assert spotter.spot(videos[0].features).provenance["architecture"] == "auw-gcn"
     assert curves.intensity.min() >= 0
     assert spotter.intervals(videos[0].features, min_confidence=1.0)[0] == []
 
@@ -339,10 +349,10 @@ def test_weights_come_back_with_graph_statistics_and_decoding(videos, tmp_path):
     motions = [(tick_motion(v.features), v.features.segments()) for v in videos]
     assert np.array_equal(checkpoint.state["scale"], motion_statistics(motions)[1])
     network = trainer.network.eval()
-    spotter = AuwSpotter.load(path, "cpu")
-    assert spotter._decoding == recipe.decoding
+    spotter = Spotter.load(path, "cpu")
+    assert spotter._settings == recipe.decoding
     motion = torch.randn(1, 50, 12, 2)
-    assert torch.equal(spotter._network(motion).ends, network(motion).ends)
+    assert torch.equal(spotter._networks[0](motion).ends, network(motion).ends)
     tuned = AuwTrainer(videos[:1], recipe, init=path)
     assert torch.equal(tuned.network.scale, network.scale)
     with pytest.raises(WeightsError, match="no such"):
@@ -388,8 +398,56 @@ def test_only_segments_with_an_expression_are_learnt_from(videos):
 def test_training_without_units_or_expressions_says_what_is_missing(videos):
     with pytest.raises(AnnotationError, match="action units"):
         AuwTrainer([replace(v, units=()) for v in videos], tiny())
-    with pytest.raises(ValueError, match="no video has an expression"):
+    with pytest.raises(AnnotationError, match="no video has an expression"):
         AuwTrainer([replace(v, intervals=()) for v in videos], tiny())
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A small preset, and a coding sheet with action units whatever the file."""
+    monkeypatch.setattr(AuwRecipe, "preset", classmethod(lambda cls, name="own": tiny(8)))
+    monkeypatch.setattr(annotations, "read_annotations", lambda path, fps=None: coded_records())
+
+
+def spot(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def test_the_commands_train_and_evaluate_it(prepared, quick, tmp_path):
+    words = ("--model", "auw-gcn", "--device", "cpu")
+    trained = spot("train", prepared.folder, "sheet.xlsx", "-o", tmp_path / "run", *words, "--epochs", 2)
+    assert trained.exit_code == 0, trained.output
+    assert f"{len(small_records())} intervals in 3 videos" in trained.output
+    assert load_checkpoint(tmp_path / "run" / "weights.safetensors", "auw-gcn").notes["epochs"] == 2
+    data = ("--dataset", prepared.folder, "--annotations", "sheet.xlsx", "-o", tmp_path / "loso", "--processes", 1)
+    judged = spot("evaluate", "--loso", *data, *words)
+    assert judged.exit_code == 0, judged.output
+    report = json.loads((tmp_path / "loso" / "report.json").read_text())
+    assert report["subjects"] == 3
+    assert report["recipe"]["macro_weight"] == 0.5
+    overall = report["counts"]["overall"]
+    assert overall["tp"] + overall["fn"] == len(small_records())
+
+
+def test_a_fold_learns_nothing_from_whom_it_leaves_out(prepared, videos, tmp_path):
+    records = coded_records()
+    some = pair_points(prepared, sample_points(records, 0), {"p1", "p2"})[0]
+    trainer = auw_trainer(some, tiny(), records=records)
+    alike = AuwTrainer([v for v in videos if v.subject != "p0"], tiny())
+    assert trainer._fingerprint == alike._fingerprint
+    # Other units of the left-out subject leave the graph alone.
+    changed = records.assign(aus=[parse_aus("25") if s == "p0" else a for s, a in zip(records.subject, records.aus)])
+    assert torch.equal(
+        auw_trainer(some, tiny(), records=changed).network.graph.adjacency, alike.network.graph.adjacency
+    )
+
+
+def test_options_of_learning_from_points_are_refused(prepared, quick, tmp_path):
+    words = ("train", prepared.folder, "sheet.xlsx", "-o", tmp_path, "--model", "auw-gcn")
+    for option in (("--labels", "gim"), ("--without-iac",), ("--size", "small")):
+        result = spot(*words, *option)
+        assert result.exit_code == 2
+        assert option[0] in result.stderr
 
 
 def test_presets_are_the_releases_on_our_clock():
