@@ -13,7 +13,7 @@ from ..intervals import ExpressionType
 from .anatomy import PAIRED_AUS, Person, random_field, roi_means
 
 MICRO_MAX_TICKS = 15  # under 0.5 s
-MACRO_MAX_TICKS = 150
+LABORATORY_MICRO_TICKS = 8  # a quarter second: annotated ones are seldom shorter
 
 # Expressions people show or are asked to show: AU -> relative strength. "AU30" and "MOUTH_SKEW" go either way.
 PROTOTYPES: tuple[dict[str, float], ...] = (
@@ -334,8 +334,8 @@ def perform(
     """Compose a random clip of n ticks.
 
     busy: share of the clip filled by expressions, random when None (0 gives a clip without any). speech: probability
-    of speech. laboratory: as elicitation studies record them, expressions apart from each other, micro-expressions
-    subtle (1 to 4 % of IOD) and macro-expressions visible (5 to 35 %). A macro-expression of which no more than half a
+    of speech. laboratory: as elicitation studies record them, expressions whole and apart from each other,
+    micro-expressions subtle (1 to 4 % of IOD) and a quarter second or longer, macro-expressions visible (5 to 35 %). A macro-expression of which no more than half a
     second shows, as at the ends of a clip, is labelled micro with the amplitude it has.
     """
     stage = _Stage(n, len(person.shape))
@@ -366,12 +366,16 @@ def _express(stage: _Stage, person: Person, busy: float, laboratory: bool, rng: 
     chained = rng.uniform(0.1, 0.9) if busy > 0.4 else rng.uniform(0, 0.3)
     tick = -int(rng.integers(0, 40)) if rng.random() < 0.25 else int(rng.integers(0, 60))
     if laboratory:
-        micro_share, chained = 0.5, 0.0
+        micro_share, chained, tick = 0.5, 0.0, int(rng.integers(20, 60))
     while tick < stage.n - 4:
         kind: ExpressionType = "micro" if rng.random() < micro_share else "macro"
         amplitude = _draw_amplitude(kind, laboratory, rng)
         rise, hold, fall = _draw_timing(kind, rng)
+        if laboratory and kind == "micro" and rise + fall < LABORATORY_MICRO_TICKS:
+            rise, fall = LABORATORY_MICRO_TICKS // 2, LABORATORY_MICRO_TICKS - LABORATORY_MICRO_TICKS // 2
         apex, offset = tick + rise, tick + rise + hold + fall - 1
+        if laboratory and offset > stage.n - 20:
+            break
         if offset > 0 and stage.speaking[max(tick, 0) : offset].mean() > 0.3:
             # On a talking face only what stands out from speech is an expression that anybody could mark.
             if kind == "micro" or rng.random() < 0.5:
