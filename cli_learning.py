@@ -329,9 +329,7 @@ def _recipe(options: dict[str, Any]) -> "PointRecipe | AuwRecipe":
         source = click.get_current_context().get_parameter_source
         for name in _OF_POINTS:
             if source(name) is not ParameterSource.DEFAULT:
-                raise click.UsageError(
-                    f"--{name.replace('_', '-')} is for learning from points, which {AUW_GCN} does not"
-                )
+                raise click.UsageError(f"--{name.replace('_', '-')} is for learning from points, not for {AUW_GCN}")
         recipe = AuwRecipe.preset(options["preset"])
         return replace(recipe, epochs=options["epochs"] or recipe.epochs, rate=options["rate"] or recipe.rate)
     try:
