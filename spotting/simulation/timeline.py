@@ -335,8 +335,9 @@ def perform(
 
     busy: share of the clip filled by expressions, random when None (0 gives a clip without any). speech: probability
     of speech. laboratory: as elicitation studies record them, expressions whole and apart from each other,
-    micro-expressions subtle (1 to 4 % of IOD) and a quarter second or longer, macro-expressions visible (5 to 35 %). A macro-expression of which no more than half a
-    second shows, as at the ends of a clip, is labelled micro with the amplitude it has.
+    micro-expressions subtle (1 to 4 % of IOD) and a quarter second or longer, macro-expressions visible (5 to 35 %).
+    A macro-expression of which no more than half a second shows, as at the ends of a clip, is labelled micro with the
+    amplitude it has.
     """
     stage = _Stage(n, len(person.shape))
     _rest_of_the_face(stage, person, rng)
