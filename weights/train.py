@@ -21,7 +21,7 @@ from ..spotting.simulation.corpus import ClipBatch, simulate_corpus
 from ..spotting.supervised import SupervisedRecipe, train_supervised
 
 # Confidence from which an interval is reported. Chosen on rendered portraits, see the model card.
-MIN_CONFIDENCE = 0.7
+MIN_CONFIDENCE = 0.8
 
 
 def _train_member(
@@ -58,8 +58,8 @@ def _train_members(
 
 @click.command(help=__doc__)
 @click.option("--seed", default=1, show_default=True, help="of the corpus; members take the seeds from here on")
-@click.option("--clips", default=12000, show_default=True, help="simulated clips to learn from")
-@click.option("--steps", default=9000, show_default=True, help="optimiser steps of each member")
+@click.option("--clips", default=8000, show_default=True, help="simulated clips to learn from")
+@click.option("--steps", default=8000, show_default=True, help="optimiser steps of each member")
 @click.option("--members", default=2, show_default=True, help="networks in the ensemble")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 @click.option(
