@@ -1,6 +1,7 @@
 """The features of one video, as everything after extraction sees them."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ SNIPPET_REACH = 8  # ticks before and after the snippet's own
 class FaceFeatures:
     """Per-tick features of the one followed subject (N ticks of `timebase`).
 
-    snippets: (N, 17, 10, 2) flow of the ten ROIs, x right and y down, in fractions of the inter-ocular distance; zero where invalid.
+    snippets: (N, 17, 10, 2) flow of the ten ROIs, x right and y down, in fractions of the inter-ocular distance; zero
+        where invalid.
     landmarks: (N, K, 3) the mesh points `regions.KEPT_MESH_POINTS` in pixels; NaN where invalid.
     segment: (N,) int32, number of the unbroken stretch a tick lies in, -1 where the face is not usable. No interval
         may span two segments.
@@ -42,4 +44,4 @@ class FaceFeatures:
         """Half-open tick ranges of the unbroken stretches, in order."""
         change = np.flatnonzero(np.diff(self.segment)) + 1
         bounds = np.concatenate([[0], change, [len(self.segment)]])
-        return [(int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True) if self.segment[a] >= 0]
+        return [(int(a), int(b)) for a, b in pairwise(bounds) if self.segment[a] >= 0]

@@ -46,7 +46,7 @@ class Timebase:
 
     @property
     def n_ticks(self) -> int:
-        """Ticks from the first to the last frame. A millisecond of slack keeps rounded timestamps from losing the last."""
+        """Ticks from the first to the last frame; a millisecond of slack keeps rounded timestamps from losing one."""
         return int(np.floor((self.frame_times[-1] + 1e-3) * self.rate)) + 1
 
     @cached_property

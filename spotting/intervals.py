@@ -48,7 +48,7 @@ class Interval:
 
 @dataclass(frozen=True, order=True)
 class Spot:
-    """One expression as a user reads it: seconds since the first frame, and the video's own 0-based frames (inclusive)."""
+    """One expression as a user reads it: seconds since the first frame and the video's own 0-based, inclusive frames."""
 
     onset_s: float
     apex_s: float

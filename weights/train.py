@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -62,6 +63,8 @@ def _train_members(
 @click.option("--steps", default=8000, show_default=True, help="optimiser steps of each member")
 @click.option("--members", default=2, show_default=True, help="networks in the ensemble")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
+@click.option("--inputs", type=click.Choice(["both", "flow", "geometry"]), default="both", show_default=True)
+@click.option("--context/--no-context", default=True, show_default=True, help="ablation: every tick on its own")
 @click.option(
     "-o",
     "--output",
@@ -69,13 +72,19 @@ def _train_members(
     default=Path(__file__).with_name("facespot.safetensors"),
     help="file to write  [default: the shipped one]",
 )
-def main(seed: int, clips: int, steps: int, members: int, device: str, output: Path) -> None:
+def main(
+    seed: int, clips: int, steps: int, members: int, device: str, inputs: str, context: bool, output: Path
+) -> None:
     place = resolve_device(device).type
     cores = os.cpu_count() or 1
     started = time.monotonic()
     corpus = simulate_corpus(clips, seed, workers=cores)
     click.echo(f"simulated {sum(map(len, corpus.values()))} clips in {time.monotonic() - started:.0f} s", err=True)
-    config, recipe = ContextConfig(), SupervisedRecipe(steps=steps)
+    config = ContextConfig(flow=inputs != "geometry", geometry=inputs != "flow")
+    if not context:
+        config = replace(config, dilations=())
+    # Flow is dropped in training so that geometry is learnt too; alone it must stay.
+    recipe = SupervisedRecipe(steps=steps, flow_dropout=0.0 if inputs == "flow" else SupervisedRecipe.flow_dropout)
     seeds = [seed + member for member in range(members)]
     states = list(_train_members(corpus, config, recipe, seeds, place))
     state = {f"{member}.{name}": tensor for member, one in enumerate(states) for name, tensor in one.items()}

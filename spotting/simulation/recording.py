@@ -130,8 +130,8 @@ def render_recording(
     """Film a random performance of this face and write it to `path`.
 
     scene: how it is filmed, drawn when None. busy: share of the time filled by expressions; speech: probability of
-    speech; both random when None. laboratory: see `timeline.perform`. The same arguments give the same recording; what the face does depends on neither
-    the face nor the scene. Raises ValueError for less than half a second.
+    speech; both random when None. laboratory: see `timeline.perform`. The same arguments give the same recording; what
+    the face does depends on neither the face nor the scene. Raises ValueError for less than half a second.
     """
     if seconds < 0.5:
         raise ValueError(f"a recording needs at least half a second, got {seconds}")
