@@ -48,7 +48,7 @@ class Interval:
 
 @dataclass(frozen=True, order=True)
 class Spot:
-    """One expression as a user reads it: seconds since the first frame and the video's own 0-based, inclusive frames."""
+    """One expression as a user reads it: in seconds since the first frame and in the video's own frames (0-based)."""
 
     onset_s: float
     apex_s: float
