@@ -212,7 +212,7 @@ def evaluate(tables: tuple[Path, ...], loso: bool, output: Path | None, quiet: b
     spot evaluate --loso --dataset FEATURES --annotations SHEET -o DIR
         trains and judges with one subject left out at a time; goes on where it was stopped
     """
-    from .spotting.report import report_lines, write_report
+    from .spotting.report import evaluation_report, report_lines, write_report
     from .spotting.tables import pair_tables, read_table, render_megc
 
     if loso:
@@ -223,8 +223,6 @@ def evaluate(tables: tuple[Path, ...], loso: bool, output: Path | None, quiet: b
         if len(tables) != 2:
             raise click.UsageError("needs two tables, PREDICTIONS and TRUTH, or --loso")
         predicted = read_table(tables[0], options["fps"])
-        from .spotting.report import evaluation_report
-
         recordings, unit = pair_tables(predicted, read_table(tables[1], options["fps"]))
         if not recordings:
             raise click.UsageError("both tables are empty")
