@@ -1,8 +1,8 @@
 """From a recording to its features: the one function that runs every stage of extraction.
 
 Two passes over the recording, both streamed. The first looks at four pictures a second to see who is there; the
-second follows the chosen face through every picture. Decoding and face mesh run in one thread and optical flow in
-another, so that two cores are busy. Finished rows go to a temporary file: memory does not grow with the length.
+second follows the chosen face through every picture. Decoding, face mesh and optical flow run in a thread each, so
+that two cores are busy. Finished rows go to a temporary file: memory does not grow with the length.
 """
 
 import os
@@ -24,7 +24,7 @@ from .options import ExtractOptions
 from .regions import KEPT_MESH_POINTS, ROI_NAMES
 from .subjects import SCAN_PERIOD_S, Subject, describe
 from .thinning import thin_to_clock
-from .threads import in_background
+from .threads import in_background, single_threaded_opencv
 from .timebase import Timebase
 from .video import PendingFrame, VideoStream, open_video
 from .windows import TickRow, build_snippets
@@ -97,8 +97,9 @@ def _extract(path: Path, options: ExtractOptions, fps: float | None, progress: P
         raise NoFaceError(f"{path}: {error}") from error
     stats = FollowStats()
     frame_times: list[float] = []
-    with open_video(path, fps) as stream, _RowSpool() as spool:
-        faces = in_background(follow_face(_needed_frames(stream, frame_times), subject, stats))
+    with open_video(path, fps) as stream, _RowSpool() as spool, single_threaded_opencv():
+        pictures = in_background(_needed_frames(stream, frame_times))
+        faces = in_background(follow_face(pictures, subject, stats))
         try:
             rows = build_snippets(
                 _watched(faces, n_frames, progress),
@@ -111,6 +112,7 @@ def _extract(path: Path, options: ExtractOptions, fps: float | None, progress: P
         finally:
             # Also when a stage after it failed: the decoder must be at rest before it is closed.
             faces.close()
+            pictures.close()
         timebase = Timebase(np.array(frame_times))
         features = FaceFeatures(*spool.arrays(), timebase=timebase)
         if progress is not None:

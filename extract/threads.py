@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -58,3 +59,20 @@ def in_background(items: Iterator[T], depth: int = 8) -> Iterator[T]:
     finally:
         stop.set()
         producer.join()
+
+
+@contextmanager
+def single_threaded_opencv() -> Iterator[None]:
+    """Keep OpenCV from splitting its work among threads of its own while the block runs; the results are the same.
+
+    On pictures as small as a face, handing out the work and waiting for it costs more than the work, and the cores are
+    busy with other stages. The setting is the process's.
+    """
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import cv2
 import media
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from facespot.extract import pipeline
 from facespot.extract.cache import FeatureCache
 from facespot.extract.pipeline import ExtractOptions, extract_features, features_key
 from facespot.extract.quiet import quiet_native
-from facespot.extract.threads import in_background
+from facespot.extract.threads import in_background, single_threaded_opencv
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "real" / "clips"
 N_FRAMES = 45
@@ -307,3 +308,10 @@ def test_real_clip_with_a_variable_rate_and_a_face_that_leaves():
     assert features.segment[0] == 0
     assert features.segment[-1] == -1
     assert any("no usable face" in w for w in features.provenance["warnings"])
+
+
+def test_opencv_gets_its_threads_back():
+    cv2.setNumThreads(2)
+    with single_threaded_opencv():
+        assert cv2.getNumThreads() == 1
+    assert cv2.getNumThreads() == 2

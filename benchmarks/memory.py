@@ -1,0 +1,94 @@
+"""Peak memory of spotting a short and a long recording of one face: python benchmarks/memory.py [--minutes M]
+
+The recordings are made on the spot: the bundled sample, forwards and backwards in turn so that the face never jumps
+and the whole is one unbroken stretch, which is what takes the most memory. Each is spotted in a process of its own.
+"""
+
+import multiprocessing
+import resource
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import click
+
+FPS = 30
+SHORT_MINUTES = 1.0
+_PER_MEBIBYTE = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss
+
+
+def make_recording(sample: Path, video: Path, minutes: float) -> int:
+    """Write `minutes` of the sample, there and back again and again; returns the number of frames.
+
+    It is coded once and its packets repeated, so that half an hour takes seconds to make.
+    """
+    import io
+
+    import av
+
+    with av.open(str(sample)) as source:
+        there = [frame.to_ndarray(format="yuv420p") for frame in source.decode(video=0)]
+        size = source.streams.video[0].width, source.streams.video[0].height
+    unit = io.BytesIO()
+    with av.open(unit, "w", format="mp4") as container:
+        # Without B-frames a packet's time is its place, and the joints need no care.
+        stream = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "crf": "20", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for picture in [*there, *there[-2:0:-1]]:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="yuv420p")))
+        container.mux(stream.encode())
+    n_frames = round(60 * minutes * FPS)
+    written = 0
+    with av.open(str(video), "w") as target:
+        copy = None
+        while written < n_frames:
+            unit.seek(0)
+            with av.open(unit) as source:
+                stream = source.streams.video[0]
+                copy = copy or target.add_stream_from_template(stream)
+                period = round(1 / (FPS * stream.time_base))
+                for packet in source.demux(stream):
+                    if packet.dts is None or written == n_frames:
+                        break
+                    packet.pts = packet.dts = written * period
+                    packet.stream = copy
+                    target.mux(packet)
+                    written += 1
+    return n_frames
+
+
+def peak_of_spotting(video: Path) -> tuple[float, float, int]:
+    """Peak resident memory in MiB of a process that only spots the recording, the share of it in which the face was
+    followed, and the number of unbroken stretches."""
+    import facespot
+
+    result = facespot.spot(video, device="cpu")
+    stretches = result.provenance["extraction"]["face_report"]["segments"]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _PER_MEBIBYTE, result.coverage, stretches
+
+
+@click.command(help=__doc__)
+@click.option("--minutes", default=30.0, show_default=True, help="length of the long recording")
+def main(minutes: float) -> None:
+    peaks = []
+    fresh = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder, as_file(files("facespot.samples") / "astronaut.mp4") as sample:
+        for length in (SHORT_MINUTES, minutes):
+            video = Path(folder) / f"{length:g}_minutes.mp4"
+            # This process stays small: a child's peak counts from what its parent holds.
+            with ProcessPoolExecutor(1, mp_context=fresh) as maker:
+                n_frames = maker.submit(make_recording, sample, video, length).result()
+            with ProcessPoolExecutor(1, mp_context=fresh) as spotter:
+                peak, coverage, stretches = spotter.submit(peak_of_spotting, video).result()
+            peaks.append(peak)
+            click.echo(
+                f"{length:g} min, {n_frames} frames: peak {peak:.0f} MiB "
+                f"(face followed in {100 * coverage:.0f} %, {stretches} unbroken)"
+            )
+    click.echo(f"ratio {peaks[1] / peaks[0]:.3f}")
+
+
+if __name__ == "__main__":
+    main()
