@@ -4,7 +4,7 @@ Learning from one point per expression, the paper's subject, is in `pseudo_label
 network too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..extract.features import SNIPPET_REACH, SNIPPET_STEPS
+from ..extract.regions import ROI_NAMES
 from ..models.context import ContextConfig, ContextOutput, ContextSpotter, mirror_inputs
 from .simulation.corpus import ClipBatch
 from .simulation.timeline import Event
@@ -96,7 +98,7 @@ class SupervisedRecipe:
     ticks_per_step: clips times ticks of a batch. rate, warmup_steps, weight_decay: of AdamW, the rate falling as a
     cosine. average: decay of the moving average of the weights. flow_dropout: share of clips whose flow is zeroed, so
     that geometry is learnt too. gain: spread (natural logarithm) of a random factor on the flow. noise: largest
-    standard deviation (IOD) of noise added to it.
+    standard deviation (IOD) of noise added to it. glitches: share of clips in which tracks slip (`_glitches`).
     """
 
     steps: int = 6000
@@ -108,6 +110,36 @@ class SupervisedRecipe:
     flow_dropout: float = 0.08
     gain: float = 0.15
     noise: float = 0.001
+    glitches: float = 0.0
+
+
+def _glitches(shape: tuple[int, int], share: float, rng: np.random.Generator) -> np.ndarray:
+    """(n, T, 17, 10, 2) what slipping tracks add to the snippets of n clips; most clips stay untouched.
+
+    A track that lost its patch of skin jitters or sits beside it for a while, in one region or two. What one picture
+    displaces is shared by every displacement that starts or ends in that picture.
+    """
+    n, ticks = shape
+    slip = np.zeros((n, ticks, len(ROI_NAMES), 2), np.float32)
+    for row in np.flatnonzero(rng.random(n) < share):
+        for _ in range(1 + rng.poisson(ticks / 60)):
+            start, length = int(rng.integers(ticks)), int(np.exp(rng.uniform(np.log(2), np.log(60))))
+            stop = min(start + length, ticks)
+            size = np.exp(rng.uniform(np.log(0.01), np.log(0.12)))
+            # Neighbouring regions slip together now and then.
+            roi = int(rng.integers(len(ROI_NAMES)))
+            rois = [roi] if rng.random() < 0.75 else [roi, (roi + 1) % len(ROI_NAMES)]
+            if rng.random() < 0.6:
+                jitter = rng.normal(size=(stop - start, len(rois), 2)) * (
+                    rng.random((stop - start, 1, 1)) < rng.random()
+                )
+            else:
+                jitter = np.broadcast_to(rng.normal(size=(1, len(rois), 2)), (stop - start, len(rois), 2))
+            slip[row, start:stop, rois] += np.moveaxis(size * jitter, 1, 0)
+    here = np.arange(ticks)
+    reference = np.clip(here - SNIPPET_REACH, 0, ticks - 1)
+    target = np.clip(here[:, None] - SNIPPET_REACH + np.arange(SNIPPET_STEPS), 0, ticks - 1)
+    return slip[:, target] - slip[:, reference][:, :, None]
 
 
 def _augment(
@@ -136,12 +168,13 @@ def train_supervised(
     recipe: SupervisedRecipe,
     seed: int,
     device: torch.device | str = "cpu",
+    start: Mapping[str, Tensor] | None = None,
 ) -> Iterator[tuple[int, dict[str, float], ContextSpotter]]:
     """Train one network on simulated clips; yields (step, mean loss terms since the last, averaged network) about a
     hundred times, the last step always among them.
 
     corpus: clips by their length in ticks. The averaged network (exponential moving average, timm's ModelEmaV3) is the
-    one to keep. Same seed and machine, same result.
+    one to keep. start: tensors to begin from instead of random ones. Same seed and machine, same result.
     """
     from ..models.compat import import_timm
 
@@ -153,6 +186,8 @@ def train_supervised(
     share = np.array([len(corpus[t]) * t for t in lengths], float)
     share /= share.sum()
     net = ContextSpotter(config).to(device)
+    if start is not None:
+        net.load_state_dict(start)
     average = import_timm("timm.utils").ModelEmaV3(net, decay=recipe.average, use_warmup=True)
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
     schedule = import_timm("timm.scheduler").CosineLRScheduler(
@@ -172,6 +207,8 @@ def train_supervised(
         rows = np.sort(rng.integers(len(batch), size=max(4, recipe.ticks_per_step // ticks)))
         snippets = torch.from_numpy(batch.snippets[rows].astype(np.float32))
         geometry = torch.from_numpy(batch.geometry[rows].astype(np.float32))
+        if recipe.glitches:
+            snippets = snippets + torch.from_numpy(_glitches(snippets.shape[:2], recipe.glitches, rng))
         snippets, geometry = _augment(snippets, geometry, recipe, generator)
         target = targets[ticks].pick(rows)
         target = Targets(*(getattr(target, name).to(device) for name in target.__dataclass_fields__))

@@ -1,13 +1,14 @@
 """Remakes the shipped weights from a seed: `python -m facespot.weights.train`, or `make weights`.
 
-Nothing is downloaded and no recording of a person is used: a corpus of simulated clips (`spotting.simulation`), then an
-ensemble of `ContextSpotter` networks that differ in their seed. The model card, README.md in this folder, has the
+Nothing is downloaded and no recording of a person is used: a corpus of simulated clips (`spotting.simulation`), an
+ensemble of `ContextSpotter` networks that differ in their seed, then a shorter second round on fresh clips in which
+tracks also slip. The model card, README.md in this folder, has the
 figures.
 """
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,22 +16,35 @@ from pathlib import Path
 import click
 import torch
 
-from ..models.checkpoint import save_checkpoint
+from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.context import ContextConfig
 from ..spotting.device import resolve_device
 from ..spotting.simulation.corpus import ClipBatch, simulate_corpus
 from ..spotting.supervised import SupervisedRecipe, train_supervised
 
+# The second round: share of clips with slipping tracks, learning rate, distance of its seed from the first round's.
+GLITCHES = 0.3
+TUNING_RATE = 6e-4
+TUNING_SEED = 1000
 # Confidence from which an interval is reported. Chosen on rendered portraits, see the model card.
 MIN_CONFIDENCE = 0.8
 
 
+State = Mapping[str, torch.Tensor]
+
+
 def _train_member(
-    corpus: dict[int, ClipBatch], config: ContextConfig, recipe: SupervisedRecipe, seed: int, device: str, threads: int
+    corpus: dict[int, ClipBatch],
+    config: ContextConfig,
+    recipe: SupervisedRecipe,
+    seed: int,
+    device: str,
+    threads: int,
+    start: State | None,
 ) -> dict[str, torch.Tensor]:
     torch.set_num_threads(threads)
     started = time.monotonic()
-    for step, terms, network in train_supervised(corpus, config, recipe, seed, device):
+    for step, terms, network in train_supervised(corpus, config, recipe, seed, device, start):
         text = "  ".join(f"{name} {value:.4f}" for name, value in terms.items())
         click.echo(
             f"member {seed}: step {step} of {recipe.steps}, {time.monotonic() - started:.0f} s: {text}", err=True
@@ -40,27 +54,48 @@ def _train_member(
 
 
 def _train_members(
-    corpus: dict[int, ClipBatch], config: ContextConfig, recipe: SupervisedRecipe, seeds: list[int], device: str
+    corpus: dict[int, ClipBatch],
+    config: ContextConfig,
+    recipe: SupervisedRecipe,
+    seeds: list[int],
+    device: str,
+    starts: Sequence[State | None],
 ) -> Iterator[dict[str, torch.Tensor]]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = _cores()
     if device == "cuda" or cores == 1 or len(seeds) == 1:
-        for seed in seeds:
-            yield _train_member(corpus, config, recipe, seed, device, cores)
+        for seed, start in zip(seeds, starts, strict=True):
+            yield _train_member(corpus, config, recipe, seed, device, cores, start)
         return
     workers = min(cores, len(seeds))
     # One thread a member: two trainings side by side use two cores better than one training on both.
+    threads = max(cores // workers, 1)
     with ProcessPoolExecutor(workers) as pool:
         jobs = [
-            pool.submit(_train_member, corpus, config, recipe, seed, device, max(cores // workers, 1)) for seed in seeds
+            pool.submit(_train_member, corpus, config, recipe, seed, device, threads, start)
+            for seed, start in zip(seeds, starts, strict=True)
         ]
         for job in jobs:
             yield job.result()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _simulate(clips: int, seed: int) -> dict[int, ClipBatch]:
+    started = time.monotonic()
+    corpus = simulate_corpus(clips, seed, workers=_cores())
+    click.echo(f"simulated {sum(map(len, corpus.values()))} clips in {time.monotonic() - started:.0f} s", err=True)
+    return corpus
 
 
 @click.command(help=__doc__)
 @click.option("--seed", default=1, show_default=True, help="of the corpus; members take the seeds from here on")
 @click.option("--clips", default=8000, show_default=True, help="simulated clips to learn from")
 @click.option("--steps", default=8000, show_default=True, help="optimiser steps of each member")
+@click.option("--tuning-clips", default=4000, show_default=True, help="simulated clips of the second round")
+@click.option("--tuning-steps", default=2000, show_default=True, help="optimiser steps of the second round; 0: none")
+@click.option("--tune", type=click.Path(exists=True, path_type=Path), help="only the second round, from these weights")
 @click.option("--members", default=2, show_default=True, help="networks in the ensemble")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 @click.option("--inputs", type=click.Choice(["both", "flow", "geometry"]), default="both", show_default=True)
@@ -73,27 +108,47 @@ def _train_members(
     help="file to write  [default: the shipped one]",
 )
 def main(
-    seed: int, clips: int, steps: int, members: int, device: str, inputs: str, context: bool, output: Path
+    seed: int,
+    clips: int,
+    steps: int,
+    tuning_clips: int,
+    tuning_steps: int,
+    tune: Path | None,
+    members: int,
+    device: str,
+    inputs: str,
+    context: bool,
+    output: Path,
 ) -> None:
     place = resolve_device(device).type
-    cores = os.cpu_count() or 1
     started = time.monotonic()
-    corpus = simulate_corpus(clips, seed, workers=cores)
-    click.echo(f"simulated {sum(map(len, corpus.values()))} clips in {time.monotonic() - started:.0f} s", err=True)
     config = ContextConfig(flow=inputs != "geometry", geometry=inputs != "flow")
     if not context:
         config = replace(config, dilations=())
     # Flow is dropped in training so that geometry is learnt too; alone it must stay.
     recipe = SupervisedRecipe(steps=steps, flow_dropout=0.0 if inputs == "flow" else SupervisedRecipe.flow_dropout)
     seeds = [seed + member for member in range(members)]
-    states = list(_train_members(corpus, config, recipe, seeds, place))
+    if tune is None:
+        states = list(_train_members(_simulate(clips, seed), config, recipe, seeds, place, [None] * members))
+    else:
+        first = load_checkpoint(tune, "context")
+        config, members = ContextConfig.from_dict(first.config["network"]), first.config["members"]
+        seeds = [seed + member for member in range(members)]
+        states = [
+            {k.removeprefix(f"{member}."): v for k, v in first.state.items() if k.startswith(f"{member}.")}
+            for member in range(members)
+        ]
+    if tuning_steps:
+        recipe = replace(recipe, steps=tuning_steps, rate=TUNING_RATE, glitches=GLITCHES)
+        corpus = _simulate(tuning_clips, seed + TUNING_SEED)
+        states = list(_train_members(corpus, config, recipe, seeds, place, states))
     state = {f"{member}.{name}": tensor for member, one in enumerate(states) for name, tensor in one.items()}
     digest = save_checkpoint(
         output,
         "context",
         {"network": config.to_dict(), "members": members, "voting": {"min_confidence": MIN_CONFIDENCE}},
         state,
-        {"seed": seed, "clips": clips, "steps": steps, "simulated": True},
+        {"seed": seed, "clips": clips, "steps": steps, "tuning_clips": tuning_clips, "tuning_steps": tuning_steps},
     )
     click.echo(f"{output}: {digest}  ({time.monotonic() - started:.0f} s)")
 
