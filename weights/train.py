@@ -143,7 +143,7 @@ def main(
     if tuning_steps:
         recipe = replace(recipe, steps=tuning_steps, rate=TUNING_RATE, glitches=GLITCHES)
         corpus = _simulate(tuning_clips, seed + TUNING_SEED)
-        states += _train_members(corpus, config, recipe, seeds, place, states)
+        states = states + list(_train_members(corpus, config, recipe, seeds, place, states))
     state = {f"{member}.{name}": tensor for member, one in enumerate(states) for name, tensor in one.items()}
     digest = save_checkpoint(
         output,
