@@ -90,6 +90,9 @@ class IntervalTrainer(PointTrainer):
 @click.option("--network", type=click.Choice(["context", "journal", "iclr2025"]), default="context")
 @click.option("--width", default=48, help="Of the network.")
 @click.option("--preset", type=click.Choice(["own", "samm-lv", "casme2"]), default="own")
+@click.option("--rate", default=2e-3)
+@click.option("--window", default=192, help="Ticks learnt from at once.")
+@click.option("--batch", default=4)
 @click.option("--processes", default=1)
 @click.option("--device", default="cpu")
 def main(
@@ -103,6 +106,9 @@ def main(
     network: str,
     width: int,
     preset: str,
+    rate: float,
+    window: int,
+    batch: int,
     processes: int,
     device: str,
 ) -> None:
@@ -122,6 +128,9 @@ def main(
     base = replace(
         base,
         epochs=epochs,
+        rate=rate,
+        window=window,
+        batch=batch,
         halve_every=max(1, round(epochs * 0.4)),
         # The paper's schedule of 100 epochs, in proportion.
         labels=replace(base.labels, threshold_epochs=max(6, round(epochs * 0.3))),

@@ -114,7 +114,7 @@ class Spotter:
     @torch.inference_mode()
     def _context_chunk(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         # Snippets come from disk as they are needed, in half precision.
-        x, g = (torch.from_numpy(np.asarray(a, np.float32))[None].to(self._device) for a in (snippets, geometry))
+        x, g = (torch.from_numpy(np.array(a, np.float32))[None].to(self._device) for a in (snippets, geometry))
         # Both faces in one batch.
         x, g = (torch.cat(pair) for pair in zip((x, g), mirror_inputs(x, g), strict=True))
         with torch.autocast(self._device.type, torch.float16, enabled=self._device.type == "cuda"):
