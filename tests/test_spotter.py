@@ -188,8 +188,8 @@ def test_files_that_are_missing_damaged_or_of_other_models_are_refused(tmp_path)
         damaged.write_bytes(contents)
         with pytest.raises(WeightsError):
             Spotter.load(damaged, "cpu")
-    save_checkpoint(tmp_path / "other", "auw-gcn", {}, {"a": torch.zeros(1)})
-    with pytest.raises(WeightsError, match="'auw-gcn' model"):
+    save_checkpoint(tmp_path / "other", "spotnet", {}, {"a": torch.zeros(1)})
+    with pytest.raises(WeightsError, match="'spotnet' model"):
         Spotter.load(tmp_path / "other", "cpu")
 
 
