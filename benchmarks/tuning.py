@@ -31,7 +31,7 @@ from facespot.spotting.training import train
 TICKS = 300
 
 
-def in_style(person: Person, degrees: float) -> Person:
+def in_style(person: Person, degrees: float, gain: float) -> Person:
     """The same face with every movement turned in the picture plane, opposite ways on the two sides, and weaker."""
     fields = {}
     for (name, side), field in person.fields.items():
@@ -40,14 +40,14 @@ def in_style(person: Person, degrees: float) -> Person:
         turned = field.copy()
         turned[:, 0] = c * field[:, 0] - s * field[:, 1]
         turned[:, 1] = s * field[:, 0] + c * field[:, 1]
-        fields[name, side] = 0.5 * turned
+        fields[name, side] = gain * turned
     return Person(person.shape, fields)
 
 
-def record(seed: Sequence[int], degrees: float) -> tuple[FaceFeatures, list[Interval]]:
+def record(seed: Sequence[int], degrees: float, gain: float) -> tuple[FaceFeatures, list[Interval]]:
     """Features and truth of one clip of a new subject."""
     rng = np.random.default_rng(seed)
-    person = in_style(draw_person(rng), degrees)
+    person = in_style(draw_person(rng), degrees, gain)
     performance = perform(person, TICKS, rng, busy=0.35, speech=0.1)
     seen = observe(person, performance, rng, laboratory=True)
     clock = Timebase(np.arange(TICKS) / 30.0)
@@ -60,17 +60,20 @@ def record(seed: Sequence[int], degrees: float) -> tuple[FaceFeatures, list[Inte
 @click.option("--points", default=20)
 @click.option("--clips", default=40, help="To be judged on.")
 @click.option("--degrees", default=60.0)
+@click.option("--gain", default=0.2, help="Strength of their movements.")
 @click.option("--epochs", default=20)
 @click.option("--rate", default=2e-4)
 @click.option("--seeds", default="0,1,2")
-def main(work: Path, points: int, clips: int, degrees: float, epochs: int, rate: float, seeds: str) -> None:
+def main(
+    work: Path, points: int, clips: int, degrees: float, gain: float, epochs: int, rate: float, seeds: str
+) -> None:
     torch.set_num_threads(1)
     with as_file(files("facespot.weights") / DEFAULT_WEIGHTS) as shipped:
         for seed in map(int, seeds.split(",")):
-            judged = [record((seed, 1, i), degrees) for i in range(clips)]
+            judged = [record((seed, 1, i), degrees, gain) for i in range(clips)]
             videos, left, number = [], points, 0
             while left:
-                features, truth = record((seed, 2, number), degrees)
+                features, truth = record((seed, 2, number), degrees, gain)
                 clicked = tuple(sorted({Point(i.apex, i.type) for i in truth[:left]}))
                 videos.append(PointVideo("simulated", str(number), str(number), features, clicked))
                 left, number = left - len(clicked), number + 1
@@ -78,7 +81,9 @@ def main(work: Path, points: int, clips: int, degrees: float, epochs: int, rate:
             # The network already knows what an expression is: labels start from its own opinion.
             recipe = replace(recipe, epochs=epochs, rate=rate, empty=1.0, batch=4)
             recipe = recipe.with_labels(stage_epochs=(0, 0), threshold_epochs=epochs)
-            tuned = train(videos, recipe, work / f"{points}-{degrees:g}-{epochs}-{rate:g}-{seed}", seed, init=shipped)
+            tuned = train(
+                videos, recipe, work / f"{points}-{degrees:g}-{gain:g}-{epochs}-{rate:g}-{seed}", seed, init=shipped
+            )
             for name, weights in (("shipped", shipped), ("tuned", tuned)):
                 spotter = Spotter.load(weights, "cpu")
                 found = evaluate(Recording(truth, spotter.intervals(features)[0]) for features, truth in judged)

@@ -17,11 +17,12 @@ from torch.nn import functional as F
 from ..errors import WeightsError
 from ..models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ..models.context import ContextConfig, ContextOutput, ContextSpotter, mirror_inputs
-from ..models.gim import GIMOutput, GIMSpotter, GIMSpotterConfig
+from ..models.gim import GIMOutput, GIMSpotter
 from .losses import RELIABLE, point_loss
 from .point_videos import Window
 from .pseudo_labels import PseudoLabels
 from .recipes import PointRecipe
+from .spotter import gim_config
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,7 @@ class Learner(ABC):
     """One or more networks of one kind that learn side by side, each from labels of its own making."""
 
     networks: nn.ModuleList
+    decodes_itself: bool = False  # the weights come with a decoding that is not to be touched
 
     @abstractmethod
     def answer(self, member: int, windows: Sequence[Window], device: torch.device) -> Answer:
@@ -52,8 +54,8 @@ class Learner(ABC):
         """Terms of the loss and their weighted sum "total"."""
 
     @abstractmethod
-    def save(self, path: Path, notes: dict[str, Any]) -> str:
-        """Write weights that `Spotter.load` reads; returns their digest."""
+    def save(self, path: Path, min_confidence: tuple[float, float] | None, notes: dict[str, Any]) -> str:
+        """Write weights that `Spotter.load` reads; returns their digest. min_confidence: of macro and micro."""
 
 
 def make_learner(recipe: PointRecipe, init: Path | None = None) -> Learner:
@@ -70,7 +72,7 @@ class GIMLearner(Learner):
     """The paper's network, its size and variant from the checkpoint where one is tuned."""
 
     def __init__(self, recipe: PointRecipe, checkpoint: Checkpoint | None = None) -> None:
-        config = recipe.gim if checkpoint is None else GIMSpotterConfig.from_dict(checkpoint.config)
+        config = recipe.gim if checkpoint is None else gim_config(checkpoint)
         if config.variant != recipe.network:
             raise WeightsError(f"the weights are of the {config.variant} variant, the recipe of {recipe.network}")
         network = GIMSpotter(config)
@@ -99,9 +101,10 @@ class GIMLearner(Learner):
     def loss(self, member: int, answer: Answer, targets: Sequence[PseudoLabels]) -> dict[str, Tensor]:
         return point_loss(answer.output, targets, self.networks[member].config.variant, self._settings)
 
-    def save(self, path: Path, notes: dict[str, Any]) -> str:
+    def save(self, path: Path, min_confidence: tuple[float, float] | None, notes: dict[str, Any]) -> str:
         network = self.networks[0]
-        return save_checkpoint(path, "gim", asdict(network.config), network.state_dict(), notes)
+        config = {**asdict(network.config), "min_confidence": min_confidence}
+        return save_checkpoint(path, "gim", config, network.state_dict(), notes)
 
 
 class ContextLearner(Learner):
@@ -118,14 +121,15 @@ class ContextLearner(Learner):
         self._settings = recipe.loss
         self._before: nn.ModuleList | None = None
         if checkpoint is None:
-            self._config: dict[str, Any] = {"network": recipe.context.to_dict(), "members": 1, "decoding": "thresholds"}
+            self._config: dict[str, Any] = {"network": recipe.context.to_dict(), "members": 1}
             self.networks = nn.ModuleList([ContextSpotter(recipe.context)])
             return
         self._config = checkpoint.config
         config = ContextConfig.from_dict(checkpoint.config["network"])
         self.networks = nn.ModuleList(ContextSpotter(config) for _ in range(checkpoint.config["members"]))
         self.networks.load_state_dict(checkpoint.state)
-        if "voting" in self._config:
+        self.decodes_itself = "voting" in self._config
+        if self.decodes_itself:
             self._before = deepcopy(self.networks).eval().requires_grad_(False)
 
     def answer(self, member: int, windows: Sequence[Window], device: torch.device) -> Answer:
@@ -167,8 +171,9 @@ class ContextLearner(Learner):
             terms["total"] = terms["total"] + self._ANCHOR * terms["anchor"]
         return terms
 
-    def save(self, path: Path, notes: dict[str, Any]) -> str:
-        return save_checkpoint(path, "context", self._config, self.networks.state_dict(), notes)
+    def save(self, path: Path, min_confidence: tuple[float, float] | None, notes: dict[str, Any]) -> str:
+        config = self._config if min_confidence is None else {**self._config, "min_confidence": min_confidence}
+        return save_checkpoint(path, "context", config, self.networks.state_dict(), notes)
 
 
 def inside_loss(scores: Tensor, target: PseudoLabels) -> Tensor:

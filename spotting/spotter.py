@@ -128,7 +128,7 @@ class Spotter:
 
     @torch.inference_mode()
     def _plain(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        output = self._networks[0](torch.from_numpy(np.asarray(snippets, np.float32))[None].to(self._device))
+        output = self._networks[0](torch.from_numpy(np.array(snippets, np.float32))[None].to(self._device))
         return (
             output.intensity[0].cpu().numpy(),
             output.class_scores[0].cpu().numpy(),
@@ -176,10 +176,12 @@ class Spotter:
 
 def _rebuild(checkpoint: Checkpoint) -> tuple[list[torch.nn.Module], VotingSettings | DecodingSettings]:
     """The networks of a checkpoint and how their answers are decoded."""
+    least = checkpoint.config.get("min_confidence")
+    cut = DecodingSettings() if least is None else DecodingSettings(min_confidence=tuple(least))
     if checkpoint.kind == "gim":
-        plain = GIMSpotter(GIMSpotterConfig.from_dict(checkpoint.config))
+        plain = GIMSpotter(gim_config(checkpoint))
         plain.load_state_dict(checkpoint.state)
-        return [plain], DecodingSettings()
+        return [plain], cut
     config, members = ContextConfig.from_dict(checkpoint.config["network"]), checkpoint.config["members"]
     if members < 1:
         raise ValueError("an ensemble has at least one member")
@@ -193,7 +195,12 @@ def _rebuild(checkpoint: Checkpoint) -> tuple[list[torch.nn.Module], VotingSetti
         networks.append(network)
     # Networks that learnt from points have never seen an onset or offset, so their ticks cannot vote for one.
     voting = checkpoint.config.get("voting")
-    return networks, DecodingSettings() if voting is None else VotingSettings(**voting)
+    return networks, cut if voting is None else VotingSettings(**voting)
+
+
+def gim_config(checkpoint: Checkpoint) -> GIMSpotterConfig:
+    """Sizes of the paper's network in a checkpoint. Raises TypeError for an unknown or missing name."""
+    return GIMSpotterConfig.from_dict({k: v for k, v in checkpoint.config.items() if k != "min_confidence"})
 
 
 def spot(

@@ -18,11 +18,14 @@ import numpy as np
 import torch
 
 from ..errors import FacespotError, WeightsError
+from .calibration import calibrate
+from .decoding import DecodingSettings
 from .intervals import EXPRESSION_TYPES
 from .learners import Answer, Learner, make_learner
 from .point_videos import PointVideo, Window, draw_windows, stretches
 from .pseudo_labels import PseudoLabels, pseudo_labels
 from .recipes import PointRecipe
+from .spotter import Spotter
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -59,6 +62,7 @@ class PointTrainer:
     ) -> None:
         self.recipe, self.seed, self.epoch = recipe, seed, 0
         self._device = torch.device(device)
+        self._videos = tuple(videos)
         self._stretches = stretches(videos)
         if not self._stretches:
             raise ValueError("no video has a stretch long enough to learn from")
@@ -124,9 +128,16 @@ class PointTrainer:
         return pseudo_labels(intensity, attention, window.points, epoch, self.recipe.labels, generator, means)
 
     def save_weights(self, path: str | os.PathLike[str]) -> str:
-        """Weights for `Spotter.load`; returns their digest."""
+        """Weights for `Spotter.load`, with the confidence that `calibrate` finds for them; returns their digest."""
         notes = {"recipe": self.recipe.to_dict(), "seed": self.seed, "epochs": self.epoch}
-        return self.learner.save(Path(path), notes)
+        return self.learner.save(Path(path), self._least_confidence(), notes)
+
+    def _least_confidence(self) -> tuple[float, float] | None:
+        """Of macro and micro; None for tuned weights, which bring their own decoding."""
+        if self.learner.decodes_itself:
+            return None
+        spotter = Spotter(list(self.learner.networks), DecodingSettings(), self._device, {})
+        return calibrate((spotter.intervals(video.features)[0], video.points) for video in self._videos)
 
     def save_state(self, path: str | os.PathLike[str]) -> None:
         """Everything that a resumed training needs, written so that a kill leaves the old file or the new one."""
