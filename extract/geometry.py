@@ -4,10 +4,9 @@ Flow sees what is brief and subtle but is blind to a held state of the face; lan
 below some hundredths of the inter-ocular distance (IOD). The channels below are computed from the cached landmarks
 alone, so they cost next to nothing.
 
-Directions: x right as the viewer sees it, y down along the ridge of the nose (which leans forward), z square to both
-and away from the camera. A head turns from its own frame to the
-camera's by roll after yaw after pitch. Positive yaw brings the nose to the viewer's left, positive pitch brings it
-down, positive roll leans the head clockwise as the viewer sees it.
+Directions: x right as the viewer sees it, y down the upright face, z square to both and away from the camera. A head
+turns from its own frame to the camera's by roll after yaw after pitch. Positive yaw brings the nose to the viewer's
+left, positive pitch brings it down, positive roll leans the head clockwise as the viewer sees it.
 """
 
 import numpy as np
@@ -47,12 +46,14 @@ _DEVIATIONS = (
 # Absolute: what a running median cannot tell when a face is in expression for most of a short clip. Offset by a mean
 # neutral face.
 _LEVELS = {
-    "mouth_opening_level": 0.033,
+    "mouth_opening_level": 0.034,
     "mouth_width_level": 0.788,
-    "corner_lift_level": 0.014,
-    "brow_height_level": 0.321,
-    "eye_aperture_level": 0.157,
+    "corner_lift_level": 0.013,
+    "brow_height_level": 0.320,
+    "eye_aperture_level": 0.162,
 }
+# Radians by which the ridge of the mean face's nose leans out of the vertical.
+_NOSE_LEAN = 0.626
 _POSE_CHANNELS = ("yaw", "pitch", "roll", "rotation_speed", "translation_speed", "scale_speed")
 
 # ROI and feature channels are deviations from the running median in IOD, levels are absolute;
@@ -119,7 +120,7 @@ def _rigid_sample(landmarks: np.ndarray) -> np.ndarray:
 def _rigid_shape(sample: np.ndarray) -> np.ndarray:
     """The segment's own rigid shape (R, 3), unit IOD, from frames aligned to their median.
 
-    Origin between the eyes, x along the eyes, y along the ridge of the nose, z away from the camera.
+    Origin between the eyes, x along the eyes, y down the upright face, z away from the camera.
     """
     shape = sample[len(sample) // 2]
     for _ in range(3):
@@ -130,14 +131,13 @@ def _rigid_shape(sample: np.ndarray) -> np.ndarray:
     right = np.mean([shape[RIGID_MESH_POINTS.index(p)] for p in EYE_CORNERS["image_right"]], axis=0)
     bridge = shape[RIGID_MESH_POINTS.index(168)]
     tip = shape[RIGID_MESH_POINTS.index(4)]
-    x = right - left
-    iod = np.linalg.norm(x)
-    x = x / iod
+    iod = np.linalg.norm(right - left)
+    x = (right - left) / iod
     down = tip - bridge
     down = down - x * (x @ down)
-    # y runs along the ridge of the nose, which leans forward: about 36 degrees out of the upright face's vertical, so
-    # that a motion straight down counts four fifths in y, and one towards the camera counts in y too.
-    y = down / np.linalg.norm(down)
+    ridge = down / np.linalg.norm(down)
+    # Noses lean forward. Measured along the ridge, the mesh's depth, its noisiest coordinate, would pass for height.
+    y = np.cos(_NOSE_LEAN) * ridge + np.sin(_NOSE_LEAN) * np.cross(x, ridge)
     frame = np.stack([x, y, np.cross(x, y)], axis=1)
     return (shape - (left + right) / 2) @ frame / iod
 
