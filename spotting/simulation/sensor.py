@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 from ...extract.alignment import ANCHOR_MESH_POINTS, remove_head_motion
 from ...extract.features import SNIPPET_REACH, SNIPPET_STEPS
 from ...extract.options import ExtractOptions
-from ...extract.regions import EYE_LIDS, KEPT_INDEX
+from ...extract.regions import EYE_LIDS, KEPT_INDEX, ROI_NAMES
 from ...extract.timebase import CLOCK_HZ
 from .anatomy import Person, roi_means
 from .timeline import Event, Performance
@@ -21,6 +21,7 @@ from .timeline import Event, Performance
 # Simulated snippets are aligned the way extraction aligns real ones.
 _ALIGNMENT = ExtractOptions().alignment
 _ANCHOR_ROWS = np.array([KEPT_INDEX[p] for p in ANCHOR_MESH_POINTS[_ALIGNMENT]])
+_CORNERS = tuple(i for i, name in enumerate(ROI_NAMES) if name.endswith("mouth_corner"))
 _UPPER_LID_ROWS = np.array([KEPT_INDEX[pair[0]] for pairs in EYE_LIDS.values() for pair in pairs])
 
 
@@ -130,9 +131,13 @@ def _mesh_landmarks(
     drag = rng.normal(0, 0.03, size=(k, 3)) * rng.random()
     opening = np.linalg.norm(move[:, [KEPT_INDEX[17]], :2], axis=2)[:, :, None]
     seen = seen + drag * opening
+    # Mouth and brows talk across: a raised brow shows as a tenth of its height at the lips, the chin and the irises.
+    zones = np.clip(((rest[0, :, 1] + 0.9) / 0.5).astype(int), 0, 5)
+    parts = roi_means(move).reshape(n, -1)
+    cross = 0.05 * rng.random() * rng.normal(size=(parts.shape[1], 6, 3))[:, zones] / np.sqrt(len(ROI_NAMES) / 4)
+    seen = seen + np.einsum("np,pkc->nkc", parts, cross)
     # So do closing lids: the mesh reads a blink partly as a movement of brows and mouth.
     closing = np.maximum(move[:, _UPPER_LID_ROWS, 1].mean(axis=1) / 0.085, 0)
-    zones = np.clip(((rest[0, :, 1] + 0.9) / 0.5).astype(int), 0, 5)
     pull = rng.normal(0, 0.009 * rng.random(), size=(6, 3))[zones] + rng.normal(0, 0.004, size=(k, 3))
     seen = seen + closing[:, None, None] * pull * [0.6, 1, 1]
     turn = angles - np.median(angles, axis=0)
@@ -150,7 +155,7 @@ def _mesh_landmarks(
     seen[:, :, 2:3] += depth
     # The mesh crops by its own last answer, so its errors flip between two states from frame to frame, wander, and
     # wander together.
-    level = rng.lognormal(-0.7, 0.7)
+    level = rng.lognormal(-0.45, 0.6)
     white = 0.0015 * rng.normal(size=(n, k, 3))
     flip = (
         0.0025
@@ -263,8 +268,11 @@ def _flow(
     grow = np.sqrt(np.arange(SNIPPET_STEPS))[None, :, None, None]
     moving = np.linalg.norm(steps, axis=-1, keepdims=True)
     steps = steps + rng.normal(size=steps.shape) * grow * (0.25 * level + 0.02 * np.minimum(moving, 0.3) / 4)
-    # Skin without texture moves less in the picture than in truth.
-    steps[:, :, :10] *= rng.uniform(0.7, 1.05, size=(10, 1))
+    # Skin without texture moves less in the picture than in truth, and at the corners of the mouth more than skin is
+    # in the window.
+    gain = rng.uniform(0.6, 1.05) * rng.normal(1.0, 0.12, size=(len(ROI_NAMES), 1))
+    gain[list(_CORNERS)] *= rng.uniform(0.7, 1.0)
+    steps[:, :, :10] *= np.clip(gain, 0.35, 1.1)
     # Lips that part or fold hide what was tracked: large mouth motion is cut short.
     limit = rng.uniform(0.08, 0.4)
     mouth = steps[:, :, 6:10]
