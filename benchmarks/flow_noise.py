@@ -2,7 +2,7 @@
 
 A still portrait is animated with known motion, given sensor noise, coded as H.264 and decoded; the face mesh of the
 still is moved along exactly and jittered as a detector would. Run as
-`python -m facespot.benchmarks.flow_noise [--faces DIR] [--seconds S]`; scikit-image's astronaut is always measured.
+`python benchmarks/flow_noise.py [--faces FOLDER] [--seconds S]`; scikit-image's astronaut is always measured.
 """
 
 import io
@@ -15,12 +15,11 @@ import av
 import click
 import cv2
 import numpy as np
-
-from ..extract.alignment import ALIGNMENTS
-from ..extract.flow import FLOW_METHODS, N_SAMPLES, sample_points
-from ..extract.frames import FaceFrame
-from ..extract.regions import EYE_CORNERS, ROI_MESH_POINTS, ROI_NAMES
-from ..extract.windows import build_snippets
+from facespot.extract.alignment import ALIGNMENTS
+from facespot.extract.flow import FLOW_METHODS, N_SAMPLES, sample_points
+from facespot.extract.frames import FaceFrame
+from facespot.extract.regions import EYE_CORNERS, ROI_MESH_POINTS, ROI_NAMES
+from facespot.extract.windows import build_snippets
 
 FPS = 30
 PICTURE = 448  # px, side of the rendered pictures
