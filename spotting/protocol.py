@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -44,7 +45,7 @@ class FoldJob:
 
     left_out: subjects to spot. validation: subjects neither trained on nor judged, empty when the epoch is fixed.
     watch: epochs (1-based) after which both are spotted; the last is always among them. trainer: another trainer than
-    `PointTrainer`, for comparisons; it must be picklable.
+    `PointTrainer`, for comparisons: a class or function, or a `functools.partial` of one, that can be pickled.
     """
 
     name: str
@@ -239,21 +240,38 @@ def _spot_all(
 
 def _identity(job: FoldJob) -> dict[str, Any]:
     """What a fold's folder may be resumed for."""
-    table = hashlib.sha256(job.points.to_csv(index=False).encode()).hexdigest()
     init = None if job.init is None else hashlib.sha256(job.init.read_bytes()).hexdigest()
+    identity = {
+        "left_out": job.left_out,
+        "validation": job.validation,
+        "recipe": job.recipe.to_dict(),
+        "seed": job.seed,
+        "points": _digest(job.points),
+        "init": init,
+    }
+    if job.trainer is not None:
+        identity["trainer"] = _trainer_identity(job.trainer)
     # Through JSON, as it will be read back.
-    return json.loads(
-        json.dumps(
-            {
-                "left_out": job.left_out,
-                "validation": job.validation,
-                "recipe": job.recipe.to_dict(),
-                "seed": job.seed,
-                "points": table,
-                "init": init,
-            }
-        )
-    )
+    return json.loads(json.dumps(identity))
+
+
+def _trainer_identity(trainer: "Callable[..., PointTrainer]") -> list[str]:
+    """The name of a trainer, and digests of whatever is bound to it, such as the annotations it learns from."""
+    bound = []
+    while isinstance(trainer, partial):
+        bound += [_digest(value) for value in trainer.args]
+        bound += [f"{name}={_digest(value)}" for name, value in sorted(trainer.keywords.items())]
+        trainer = trainer.func
+    return [f"{trainer.__module__}.{trainer.__qualname__}", *bound]
+
+
+def _digest(value: Any) -> str:
+    """Of a table, a mapping in any order, or what a repr tells apart."""
+    if isinstance(value, Mapping):
+        value = sorted(value.items())
+    # The repr of a table leaves out its middle.
+    text = value.to_csv(index=False) if hasattr(value, "to_csv") else repr(value)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _run_folds(

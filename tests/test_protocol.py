@@ -2,9 +2,12 @@
 
 import json
 import time
+from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from facespot.errors import AnnotationError
@@ -234,6 +237,37 @@ def test_a_finished_run_is_not_done_again_and_a_broken_one_goes_on(whole, featur
     assert (output / "report.json").read_bytes() == before
     with pytest.raises(AnnotationError, match="another evaluation"):
         evaluate_loso(features, small_records(), tiny("context"), output, seed=5, processes=1)
+
+
+class Told(PointTrainer):
+    """Is told more than points, as comparisons are."""
+
+    def __init__(self, *args, records, **options):
+        super().__init__(*args, **options)
+
+
+def test_a_fold_of_another_trainer_or_of_one_told_otherwise_is_not_taken_for_this_one(features, tmp_path):
+    records, recipe = small_records(), tiny("context", epochs=1)
+
+    def run(trainer):
+        return evaluate_loso(features, records, recipe, tmp_path, folds=2, processes=1, trainer=trainer)
+
+    # Far from both ends of the table, where its repr would not show it.
+    long = pd.concat([records] * 30, ignore_index=True)
+    moved = long.assign(offset=long["offset"] + (long.index == len(long) // 2))
+    first = run(partial(Told, records=long))
+    for other in (None, Told, Teller, partial(Told, records=moved), partial(Teller, records=long)):
+        with pytest.raises(AnnotationError, match="another evaluation"):
+            run(other)
+    assert run(partial(Told, records=long.copy())).predicted == first.predicted
+
+
+def test_what_is_bound_to_a_trainer_counts_and_the_order_of_a_mapping_does_not():
+    one, two = Interval(1, 2, 3, "micro"), Interval(1, 2, 4, "micro")
+    told = protocol._trainer_identity(partial(Told, records={"a": [one], "b": [two]}))
+    assert told == protocol._trainer_identity(partial(Told, records={"b": [two], "a": [one]}))
+    assert told != protocol._trainer_identity(partial(Told, records={"a": [one], "b": [replace(two, offset=5)]}))
+    assert told != protocol._trainer_identity(partial(partial(Told, 1), records={"a": [one], "b": [two]}))
 
 
 def test_processes_and_their_absence_agree(whole, features, tmp_path, monkeypatch):
