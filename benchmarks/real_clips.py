@@ -54,7 +54,7 @@ def load_clips(folder: Path, cache: Path | None) -> list[Clip]:
             onset, apex, offset = (tick(min(int(f), last)) for f in (row.onset, row.apex, row.offset))
             (ignored if row.confidence == "low" else truth).append(Interval(onset, apex, offset, row.type))
         mine = notes[notes["clip"] == name]
-        distractors = [(tick(int(r.start)), tick(min(int(r.end), last)), r.note) for r in mine.itertuples()]
+        distractors = [(tick(min(int(r.start), last)), tick(min(int(r.end), last)), r.note) for r in mine.itertuples()]
         clips.append(Clip(str(name), features, truth, ignored, distractors, features.timebase.duration_s))
     return clips
 

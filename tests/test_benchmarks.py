@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import facespot.benchmarks.ablations as ablations
 import facespot.benchmarks.real_clips as real_clips
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from facespot.benchmarks.geometry_baseline import spot_by_geometry
 from facespot.errors import NoFaceError
 from facespot.spotting.intervals import Interval
 from facespot.spotting.metrics import Counts
+from facespot.spotting.simulation.corpus import simulate_corpus
 from simulated import features_of, film
 
 
@@ -44,7 +46,7 @@ def clips(tmp_path, monkeypatch):
         "b.mp4,b,30,150,,,,none,\n"
         "c.mp4,c,30,60,,,,none,\n"
     )
-    (tmp_path / "distractors.csv").write_text("clip,start,end,note\nb,30,60,blink\nb,100,600,turn\n")
+    (tmp_path / "distractors.csv").write_text("clip,start,end,note\nb,30,60,blink\nb,100,600,turn\nb,400,600,cut\n")
     features = features_of(film(150, 0)[1])
 
     def extract(path, cache):
@@ -61,7 +63,7 @@ def test_annotations_are_read_onto_the_clock(clips):
     assert a.truth == [Interval(10, 15, 39, "macro")]
     assert a.ignored == [Interval(100, 105, 149, "macro")]
     assert b.truth == b.ignored == []
-    assert b.distractors == [(30, 60, "blink"), (100, 149, "turn")]
+    assert b.distractors == [(30, 60, "blink"), (100, 149, "turn"), (149, 149, "cut")]
     assert (b.seconds, c.seconds) == (5.0, 2.0)
     assert c.features is None
 
@@ -85,3 +87,18 @@ def test_alarms_are_counted_and_explained(clips, capsys):
 
 def test_clips_that_all_have_expressions_give_no_rate_of_alarms(clips):
     assert real_clips.report(clips[:1], {"a": []}, rows=False)[1] == 0.0
+
+
+def test_points_are_drawn_on_the_clips_that_the_other_variants_learn_from():
+    corpus = simulate_corpus(12, 5)
+    videos = iter(ablations.point_clips(12, 5))
+    n_points = 0
+    for batch in corpus.values():
+        for snippets, events in zip(batch.snippets, batch.events, strict=True):
+            video = next(videos)
+            assert np.array_equal(video.features.snippets, snippets)
+            n_points += len(video.points)
+            assert len(video.points) <= len(events)
+            for point in video.points:
+                assert any(e.onset <= point.tick <= e.offset and e.type == point.type for e in events)
+    assert n_points > 5
