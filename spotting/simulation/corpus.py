@@ -10,8 +10,8 @@ from ...extract.features import SNIPPET_STEPS
 from ...extract.geometry import GEOMETRY_CHANNELS, geometry_channels
 from ...extract.regions import ROI_NAMES
 from .anatomy import draw_person
-from .sensor import observe
-from .timeline import Event, perform
+from .sensor import Observation, observe
+from .timeline import Event, Performance, perform
 
 # Ticks of a clip -> share of all clips. Short clips are common among users' files, and there the running median that
 # stands for the resting face is at its weakest.
@@ -39,13 +39,18 @@ class ClipBatch:
         return self.snippets.shape[1]
 
 
-def simulate_clip(ticks: int, seed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Event]]:
-    """One clip of T ticks: snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events."""
+def film_clip(ticks: int, seed: tuple[int, ...]) -> tuple[Performance, Observation]:
+    """What happens in one clip of T ticks, and what the pipeline would have cached of it."""
     rng = np.random.default_rng(seed)
     person = draw_person(rng)
     laboratory = bool(rng.random() < LABORATORY_SHARE)
     performance = perform(person, ticks, rng, laboratory=laboratory)
-    seen = observe(person, performance, rng, laboratory=laboratory)
+    return performance, observe(person, performance, rng, laboratory=laboratory)
+
+
+def simulate_clip(ticks: int, seed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Event]]:
+    """One clip of T ticks: snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events."""
+    performance, seen = film_clip(ticks, seed)
     return seen.snippets, geometry_channels(seen.landmarks, [(0, ticks)]), performance.intensity, performance.events
 
 
