@@ -30,13 +30,7 @@ from facespot.spotting.spotter import Spotter
 from facespot.spotting.training import STATE_NAME
 from small_set import clip, small_records, store_features
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

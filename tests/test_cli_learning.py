@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import torch
 from click.testing import CliRunner
 from facespot import cli_learning
 from facespot.cli import main
@@ -11,13 +10,7 @@ from facespot.models.checkpoint import load_checkpoint
 from facespot.spotting.recipes import PointRecipe
 from small_set import small_records, store_features, tiny
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

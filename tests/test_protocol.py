@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from facespot.errors import AnnotationError
 from facespot.spotting import protocol
 from facespot.spotting.datasets.records import close_open_offsets, intervals_by_video
@@ -21,15 +20,7 @@ from facespot.spotting.tables import TableRow, pair_tables, read_table, render_m
 from facespot.spotting.training import PointTrainer
 from small_set import small_records, store_features, tiny
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
+pytestmark = pytest.mark.usefixtures("one_thread")
 OURS = "video,type,onset_s,apex_s,offset_s,onset_frame,apex_frame,offset_frame,confidence\n"
 
 

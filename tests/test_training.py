@@ -12,9 +12,17 @@ from facespot.errors import AnnotationError, FacespotError, WeightsError
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter
 from facespot.spotting.datasets.points import sample_points
-from facespot.spotting.intervals import Interval
+from facespot.spotting.extents import motion_extents
+from facespot.spotting.intervals import EXPRESSION_TYPES, Interval
 from facespot.spotting.learners import inside_loss
-from facespot.spotting.point_videos import PointVideo, draw_windows, pair_points, stretches
+from facespot.spotting.point_videos import (
+    PointVideo,
+    Window,
+    certainly_neutral,
+    draw_windows,
+    pair_points,
+    stretches,
+)
 from facespot.spotting.points import Point
 from facespot.spotting.pseudo_labels import PseudoLabels
 from facespot.spotting.recipes import PointRecipe
@@ -22,13 +30,8 @@ from facespot.spotting.spotter import Spotter
 from facespot.spotting.training import STATE_NAME, WEIGHTS_NAME, PointTrainer, train
 from small_set import CONTEXT, clip, small_records, store_features, tiny
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
+LANDMARKS = {"durations": "landmarks", "certain": (40, 10)}
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +46,12 @@ def videos(prepared):
 
 @pytest.fixture(scope="module")
 def plain(videos, tmp_path_factory):
-    """A recipe in which every option makes a difference, and the digest of what it trains."""
-    crowded = tiny().with_loss(contrastive=1e-3)
-    weights = train(videos, crowded, tmp_path_factory.mktemp("plain"))
-    return crowded, load_checkpoint(weights).digest
+    """Videos and a recipe with which every option makes a difference, and the digest of what comes of them."""
+    points = videos[0].points
+    crowded = [replace(videos[0], points=(*points, replace(points[0], tick=points[0].tick + 10))), *videos[1:]]
+    recipe = tiny().with_loss(contrastive=1e-3)
+    weights = train(crowded, recipe, tmp_path_factory.mktemp("plain"))
+    return crowded, recipe, load_checkpoint(weights).digest
 
 
 def test_pairing_finds_every_point_and_tells_what_it_leaves_out(prepared):
@@ -84,7 +89,8 @@ def test_onset_and_offset_cannot_reach_training(prepared, tmp_path):
     assert digests[0] == digests[1]
 
 
-def test_moving_onsets_and_offsets_in_the_records_leaves_the_weights_alone(prepared, tmp_path):
+@pytest.mark.parametrize("labels", [{}, LANDMARKS])
+def test_moving_onsets_and_offsets_in_the_records_leaves_the_weights_alone(prepared, labels, tmp_path):
     records = small_records()
     moved = records.assign(onset=records["apex"] - 1, offset=records["apex"] + 1)
     weights = []
@@ -93,7 +99,7 @@ def test_moving_onsets_and_offsets_in_the_records_leaves_the_weights_alone(prepa
         own = table.assign(onset=None, offset=None).astype({"onset": "Int64", "offset": "Int64"})
         assert (sample_points(own, seed=1)["frame"] == records["apex"]).all()
         found, _ = pair_points(prepared, sample_points(own, seed=1))
-        weights.append(train(found, tiny("context"), tmp_path / str(number)).read_bytes())
+        weights.append(train(found, tiny("context").with_labels(**labels), tmp_path / str(number)).read_bytes())
     assert weights[0] == weights[1]
 
 
@@ -170,12 +176,14 @@ def test_the_loss_falls_and_the_weights_spot(videos, network, tmp_path):
         {"labels": {"overlap": "higher"}},
         {"labels": {"overlap": "lower"}},
         {"labels": {"duration": (24, 16)}},
+        {"labels": {"durations": "landmarks"}},
+        {"labels": {"certain": (40, 10)}},
         {"loss": {"intensity": "bce"}},
         {"loss": {"contrastive": 0.0}},
     ],
 )
-def test_every_ablation_runs_finite_and_differs(videos, plain, change, tmp_path):
-    base, unchanged = plain
+def test_every_ablation_runs_finite_and_differs(plain, change, tmp_path):
+    videos, base, unchanged = plain
     recipe = base.with_labels(**change.get("labels", {})).with_loss(**change.get("loss", {}))
     reports = []
     weights = train(videos, recipe, tmp_path / "changed", progress=reports.append)
@@ -211,6 +219,33 @@ def test_windows_tile_the_stretches_and_keep_every_point(videos):
     assert sorted(map(len, whole)) == sorted(map(len, found))
     busy = draw_windows(found, 96, 0.0, False, torch.Generator())
     assert all(w.points for w in busy)
+
+
+def test_ticks_far_from_every_point_of_the_stretch_are_certainly_neutral(videos):
+    stretch = replace(stretches(videos)[0], points=(Point(20, "micro"), Point(150, "macro")))
+    free = certainly_neutral(Window(stretch, 30, 140, False), (50, 12))
+    # The micro-expression before the window and the macro-expression after it count.
+    assert free.nonzero()[:, 0].tolist() == list(range(33 - 30, 100 - 30))
+
+
+def test_each_window_gets_its_own_part_of_the_extents(videos):
+    trainer = PointTrainer(videos, tiny("context").with_labels(**LANDMARKS))
+    seen = 0
+    for stretch in trainer._stretches:
+        whole = motion_extents(stretch.geometry, stretch.points)
+        for point, (first, last) in whole.items():
+            start = max(0, point.tick - 30)
+            window = Window(stretch, start, min(len(stretch), point.tick + 40), False)
+            answer = trainer.learner.answer(0, [window], torch.device("cpu"))
+            column = EXPRESSION_TYPES.index(point.type)
+            others = [extent for p, extent in whole.items() if p != point and p.type == point.type]
+            labels = trainer._targets(0, answer, 0, window, 2, torch.Generator()).labels[:, column]
+            inside = slice(max(first, start) - start, min(last + 1, window.stop) - start)
+            assert (labels[inside] > 0).all()
+            if not others:
+                assert int((labels > 0).sum()) == inside.stop - inside.start
+                seen += 1
+    assert seen > 0
 
 
 def test_points_in_breaks_of_the_face_are_lost_and_others_keep_their_place():
