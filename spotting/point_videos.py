@@ -13,6 +13,7 @@ from ..extract.features import FaceFeatures
 from ..extract.geometry import geometry_channels
 from .datasets.layouts import match_videos
 from .datasets.records import tick_of_frame
+from .intervals import EXPRESSION_TYPES
 from .points import Point
 from .prepared import PreparedSet
 
@@ -123,6 +124,15 @@ class Window:
             torch.from_numpy(np.array(a[part], dtype=np.float32))
             for a in (self.stretch.snippets, self.stretch.geometry)
         )
+
+
+def certainly_neutral(window: Window, reach: tuple[int, int]) -> torch.Tensor:
+    """(n,) bool: ticks of a window farther than `reach` (macro, micro; ticks) from every point of its stretch."""
+    free = torch.ones(len(window), dtype=torch.bool)
+    for point in window.stretch.points:
+        tick, far = point.tick - window.start, reach[EXPRESSION_TYPES.index(point.type)]
+        free[max(0, tick - far) : max(0, tick + far + 1)] = False
+    return free
 
 
 def stretches(videos: Sequence[PointVideo]) -> list[Stretch]:

@@ -7,7 +7,7 @@ Gaussian is over feature distance, not time, so labels need not fall steadily aw
 Columns of every (N, 2) array are macro, micro. A label above 0 means "claimed by an expression", 0 means unlabelled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -20,6 +20,7 @@ from .points import Point
 
 Strategy = Literal["gim", "hard", "cosine", "class_mean"]
 Overlap = Literal["random", "higher", "lower", "later"]
+Durations = Literal["intensity", "landmarks"]
 
 _LEAST = 1e-3  # a claimed tick keeps a label above 0 even where the cosine is not
 _APEX_REACH = (2, 1)  # ticks either side of a pseudo-apex that teach the apex classifier (journal version)
@@ -35,9 +36,13 @@ class PseudoLabelSettings:
     hard_reach, soft_reach: k_s1 and k_s2. duration: k_c. expansion: delta. threshold: theta, first and last.
     longest: the longest range, in multiples of k_c; the shortest is k_c / 2. The paper gives no limits; these are the
         authors' (16..36 and 8..16), without which a video of low intensities labels single ticks.
+    durations: where stage 3 takes an expression's range from: the intensity, as the paper does, or what the landmarks
+        tell of each point (`extents`); "landmarks" has no use for expansion, threshold and longest.
+    certain: ticks from every point of a class beyond which nothing of its expression can lie; what is that far from all
+        points is neutral whatever its intensity. None leaves it to eq. 6, as the paper does.
     stage_epochs: epochs of stages 1 and 2. threshold_epochs: epoch count after which theta has reached its last value.
     release_windows: the windows of the authors' code: one-sided in stage 1, growing in stage 2, never the last tick.
-    Raises ValueError for an unknown strategy or overlap rule.
+    Raises ValueError for an unknown strategy, overlap rule or source of durations.
     """
 
     strategy: Strategy = "gim"
@@ -46,6 +51,8 @@ class PseudoLabelSettings:
     soft_reach: tuple[int, int] = (4, 2)
     duration: tuple[int, int] = (32, 16)
     longest: tuple[float, float] = (1.125, 1.0)
+    durations: Durations = "intensity"
+    certain: tuple[int, int] | None = None
     expansion: float = 1.2
     threshold: tuple[float, float] = (0.8, 0.5)
     stage_epochs: tuple[int, int] = (1, 4)
@@ -57,6 +64,8 @@ class PseudoLabelSettings:
             raise ValueError(f"strategy must be one of {get_args(Strategy)}, got {self.strategy!r}")
         if self.overlap not in get_args(Overlap):
             raise ValueError(f"overlap must be one of {get_args(Overlap)}, got {self.overlap!r}")
+        if self.durations not in get_args(Durations):
+            raise ValueError(f"durations must be one of {get_args(Durations)}, got {self.durations!r}")
 
     @classmethod
     def reference(cls) -> "PseudoLabelSettings":
@@ -104,12 +113,15 @@ def pseudo_labels(
     settings: PseudoLabelSettings | None = None,
     generator: torch.Generator | None = None,
     class_means: Tensor | None = None,
+    extents: Mapping[Point, tuple[int, int]] | None = None,
+    neutral: Tensor | None = None,
 ) -> PseudoLabels:
     """Targets of one video from its points and the network's present opinion of it.
 
     intensity: (N,) a. attention: (N, D) X. epoch: 0-based. generator: a CPU generator for overlap="random".
     class_means: (2, D) for strategy="class_mean"; without it the mean over this video's own points is taken.
-    Raises ValueError for a point outside the video.
+    extents: first and last tick around each point, for durations="landmarks"; they may reach beyond the video.
+    neutral: (N,) bool, ticks that are neutral for certain. Raises ValueError for a point outside the video.
     """
     settings = settings or PseudoLabelSettings()
     n, stage = len(intensity), settings.stage(epoch)
@@ -125,14 +137,22 @@ def pseudo_labels(
         for tick in ticks:
             centre, window = tick, _early_window(tick, n, column, epoch, settings)
             if stage == 3:
-                centre, window = _estimate(intensity, tick, column, epoch, settings)
+                if settings.durations == "landmarks":
+                    centre, window = _within(intensity, tick, column, extents[Point(tick, kind)], settings)
+                else:
+                    centre, window = _estimate(intensity, tick, column, epoch, settings)
                 reach = _APEX_REACH[column]
                 apex[max(0, centre - reach) : centre + reach + 1, column] = True
             values = attention.new_ones(window.stop - window.start)
             if stage > 1:
                 values = _soft(attention[window], attention[centre], mean, settings.strategy)
             _claim(labels[window, column], values.to(labels.dtype), settings.overlap, generator)
-    return PseudoLabels(labels, apex, pseudo_neutral(intensity, labels))
+    chosen = pseudo_neutral(intensity, labels)
+    if neutral is not None:
+        mask = neutral.to(labels.device) & (labels == 0).all(dim=1)
+        mask[chosen] = True
+        chosen = mask.nonzero()[:, 0]
+    return PseudoLabels(labels, apex, chosen)
 
 
 @torch.no_grad()
@@ -174,6 +194,16 @@ def _estimate(
     longest = round(settings.longest[column] * general)
     length = min(longest, max(general // 2, round(settings.expansion * rough)))
     return centre, _window(centre, length // 2, n, settings)
+
+
+def _within(
+    intensity: Tensor, tick: int, column: int, extent: tuple[int, int], settings: PseudoLabelSettings
+) -> tuple[int, slice]:
+    """Stage 3 with a range that is known: the pseudo-apex (eq. 1) inside it, and as much of it as lies in the video."""
+    first, last = max(0, extent[0]), min(len(intensity) - 1, extent[1])
+    near = settings.duration[column] // 4
+    search = slice(max(first, tick - near), min(last, tick + near) + 1)
+    return search.start + int(intensity[search].argmax()), slice(first, last + 1)
 
 
 def _soft(features: Tensor, centre: Tensor, mean: Tensor | None, strategy: Strategy) -> Tensor:

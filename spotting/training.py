@@ -20,9 +20,11 @@ import torch
 from ..errors import FacespotError, WeightsError
 from .calibration import calibrate
 from .decoding import DecodingSettings
+from .extents import motion_extents
 from .intervals import EXPRESSION_TYPES
 from .learners import Answer, Learner, make_learner
-from .point_videos import PointVideo, Window, draw_windows, stretches
+from .point_videos import PointVideo, Window, certainly_neutral, draw_windows, stretches
+from .points import Point
 from .pseudo_labels import PseudoLabels, pseudo_labels
 from .recipes import PointRecipe
 from .spotter import Spotter
@@ -74,6 +76,8 @@ class PointTrainer:
         self._optimiser = optimiser(parameters, lr=recipe.rate, weight_decay=recipe.weight_decay)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._device.type == "cuda")
         self._class_means: torch.Tensor | None = None  # of the epoch before: (members, 2, D)
+        by_landmarks = recipe.labels.durations == "landmarks"
+        self._extents = {id(s): motion_extents(s.geometry, s.points) for s in self._stretches} if by_landmarks else {}
         self._fingerprint = self._identify(videos, init)
 
     def run_epoch(self) -> EpochReport:
@@ -125,7 +129,16 @@ class PointTrainer:
         """Labels of one window. The comparison with full supervision replaces this and nothing else."""
         intensity, attention = (values[row, : len(window)] for values in answer.steady)
         means = None if self._class_means is None else self._class_means[member].to(attention)
-        return pseudo_labels(intensity, attention, window.points, epoch, self.recipe.labels, generator, means)
+        settings, start = self.recipe.labels, window.start
+        extents = {
+            Point(point.tick - start, point.type): (first - start, last - start)
+            for point, (first, last) in self._extents.get(id(window.stretch), {}).items()
+            if start <= point.tick < window.stop
+        }
+        neutral = None if settings.certain is None else certainly_neutral(window, settings.certain)
+        return pseudo_labels(
+            intensity, attention, window.points, epoch, settings, generator, means, extents=extents, neutral=neutral
+        )
 
     def save_weights(self, path: str | os.PathLike[str]) -> str:
         """Weights for `Spotter.load`, with the confidence that `calibrate` finds for them; returns their digest."""

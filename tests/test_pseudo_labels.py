@@ -137,6 +137,40 @@ def test_classes_keep_separate_tracks():
     torch.testing.assert_close(together[:, 1], labels_of(60, [Point(31, "micro")], 60).labels[:, 1])
 
 
+def test_ranges_from_the_landmarks_are_taken_as_they_are_in_stage_three_alone():
+    points = [Point(30, "macro"), Point(50, "micro")]
+    extents = {points[0]: (-4, 44), points[1]: (48, 70)}
+    intensity, attention = a_video(60)
+    rules = PseudoLabelSettings(durations="landmarks")
+    got = pseudo_labels(intensity, attention, points, 60, rules, extents=extents)
+    assert claimed(got.labels, 0) == list(range(45))
+    assert claimed(got.labels, 1) == list(range(48, 60))
+    apex = 22 + int(intensity[22:39].argmax())
+    assert got.labels[apex, 0] == 1.0
+    assert got.apex[apex, 0]
+    distance = (attention[:45] - attention[apex]).square().sum(1)
+    torch.testing.assert_close(got.labels[:45, 0], torch.exp(-distance / (2 * distance.mean())), rtol=1e-5, atol=1e-5)
+    # The pseudo-apex is not looked for beyond the extent.
+    close = pseudo_labels(intensity, attention, points[:1], 60, rules, extents={points[0]: (28, 30)}).apex
+    assert set(close[:, 0].nonzero()[:, 0].tolist()) <= set(range(26, 33))
+    for epoch in (0, 2):
+        early = pseudo_labels(intensity, attention, points, epoch, rules, extents=extents)
+        assert torch.equal(early.labels, pseudo_labels(intensity, attention, points, epoch).labels)
+
+
+def test_ticks_that_are_certainly_neutral_are_used_beside_the_lowest():
+    intensity, attention = a_video(200)
+    certain = torch.zeros(200, dtype=torch.bool)
+    certain[100:] = True
+    plain = pseudo_labels(intensity, attention, [Point(30, "macro")], 60)
+    got = pseudo_labels(intensity, attention, [Point(30, "macro")], 60, neutral=certain)
+    assert torch.equal(got.labels, plain.labels)
+    assert set(got.neutral.tolist()) == set(plain.neutral.tolist()) | set(range(100, 200))
+    # A label is never neutral, whatever one is told.
+    got = pseudo_labels(intensity, attention, [Point(105, "macro")], 60, neutral=certain)
+    assert (got.labels[got.neutral] == 0).all()
+
+
 def test_neutral_ticks_are_the_lowest_unlabelled_ones():
     intensity = torch.tensor([0.9, 0.1, 0.5, 0.3, 0.2, 0.0])
     labels = torch.zeros(6, 2)
@@ -153,6 +187,8 @@ def test_wrong_input_is_refused():
         PseudoLabelSettings(strategy="soft")
     with pytest.raises(ValueError, match="overlap"):
         PseudoLabelSettings(overlap="first")
+    with pytest.raises(ValueError, match="durations"):
+        PseudoLabelSettings(durations="guess")
     with pytest.raises(ValueError, match="tick -1"):
         Point(-1, "macro")
     with pytest.raises(ValueError, match="type"):

@@ -48,7 +48,7 @@ def videos(prepared):
 def plain(videos, tmp_path_factory):
     """Videos and a recipe with which every option makes a difference, and the digest of what comes of them."""
     points = videos[0].points
-    crowded = [replace(videos[0], points=(*points, replace(points[0], tick=points[0].tick + 10))), *videos[1:]]
+    crowded = [replace(videos[0], points=(*points, replace(points[0], tick=points[0].tick + 6))), *videos[1:]]
     recipe = tiny().with_loss(contrastive=1e-3)
     weights = train(crowded, recipe, tmp_path_factory.mktemp("plain"))
     return crowded, recipe, load_checkpoint(weights).digest
