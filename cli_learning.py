@@ -20,7 +20,7 @@ _FILE = click.Path(path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 SHIPPED = "shipped"
 AUW_GCN = "auw-gcn"
-_OF_POINTS = ("size", "labels", "overlap", "k_c", "intensity_loss", "without_iac")
+_OF_POINTS = ("size", "labels", "durations", "overlap", "k_c", "intensity_loss", "without_iac")
 
 _RECIPE_OPTIONS = (
     click.option(
@@ -53,6 +53,12 @@ _RECIPE_OPTIONS = (
         default="gim",
         show_default=True,
         help="How a point becomes labels of the frames around it.",
+    ),
+    click.option(
+        "--durations",
+        type=click.Choice(["landmarks", "intensity"]),
+        help="What tells how long an expression lasts: the landmarks around its point, or the intensity learnt so "
+        "far, as in the papers.  [default: landmarks for context, intensity for journal and iclr2025]",
     ),
     click.option(
         "--overlap",
@@ -321,6 +327,7 @@ def _recipe(options: dict[str, Any]) -> "PointRecipe | AuwRecipe":
     from dataclasses import replace
 
     from .spotting.auw_training import AuwRecipe
+    from .spotting.pseudo_labels import PseudoLabelSettings
     from .spotting.recipes import PointRecipe
 
     if options["model"] == AUW_GCN:
@@ -334,6 +341,9 @@ def _recipe(options: dict[str, Any]) -> "PointRecipe | AuwRecipe":
         recipe = PointRecipe.preset(options["preset"], options["model"], options["size"])
         recipe = replace(recipe, epochs=options["epochs"] or recipe.epochs, rate=options["rate"] or recipe.rate)
         labels = {"strategy": options["labels"].replace("-", "_"), "overlap": options["overlap"]}
+        if options["durations"]:
+            rules = PseudoLabelSettings.own() if options["durations"] == "landmarks" else PseudoLabelSettings()
+            labels |= {"durations": rules.durations, "certain": rules.certain}
         if options["k_c"]:
             labels["duration"] = (options["k_c"], recipe.labels.duration[1])
         recipe = recipe.with_labels(**labels).with_loss(intensity=options["intensity_loss"])

@@ -3,46 +3,61 @@
     python benchmarks/twins.py SHEET WORK [--subjects 8 --folds 4 --seeds 0,1 --epochs 30 --arms gim,hard,full]
 
 SHEET is a coding sheet, such as CASME_sq_gt.xlsx; WORK keeps the twin, every fold and the results, so that an
-interrupted run goes on. The arms differ in one thing each; "full" is the same network with the same loss, but with the
-onset and offset of every expression in place of labels made from points.
+interrupted run goes on. "own" is what the network's recipe does by itself; "gim" and all below it follow the paper and
+differ from it in one thing each; "full" is the same network with the same loss, but with the
+onset and offset of every expression in place of labels made from points. "auw-gcn" is the comparison method, learning
+from full intervals and action units by its own recipe; of the options of a recipe only the preset is meant for it.
 """
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+import pandas as pd
 import torch
 from facespot.models.context import ContextConfig
 from facespot.models.spotformer import SpotFormerConfig
+from facespot.spotting.auw_training import AuwRecipe, auw_trainer
 from facespot.spotting.datasets.annotations import read_annotations
+from facespot.spotting.datasets.layouts import match_videos
 from facespot.spotting.datasets.records import close_open_offsets, intervals_by_video
 from facespot.spotting.intervals import EXPRESSION_TYPES, Interval
 from facespot.spotting.learners import Answer
 from facespot.spotting.point_videos import PointVideo, Window
+from facespot.spotting.prepared import PreparedSet
 from facespot.spotting.protocol import evaluate_loso
 from facespot.spotting.pseudo_labels import PseudoLabels
-from facespot.spotting.recipes import PointRecipe
+from facespot.spotting.recipes import PointRecipe, Preset
 from facespot.spotting.simulation.twins import simulate_twins
+from facespot.spotting.spotter import DEFAULT_WEIGHTS
 from facespot.spotting.training import PointTrainer
 
+AUW_GCN = "auw-gcn"
+_PAPER = {"durations": "intensity", "certain": None}
 ARMS: dict[str, dict[str, dict[str, Any]]] = {
-    "gim": {},
+    "own": {},
+    "own hard": {"labels": {"strategy": "hard"}},
+    "own bce": {"loss": {"intensity": "bce"}},
+    "own without iac": {"loss": {"contrastive": 0.0}},
     "full": {},
-    "hard": {"labels": {"strategy": "hard"}},
-    "cosine": {"labels": {"strategy": "cosine"}},
-    "class mean": {"labels": {"strategy": "class_mean"}},
-    "bce": {"loss": {"intensity": "bce"}},
-    "without iac": {"loss": {"contrastive": 0.0}},
-    "higher": {"labels": {"overlap": "higher"}},
-    "lower": {"labels": {"overlap": "lower"}},
-    "k_c 24": {"labels": {"duration": (24, 16)}},
-    "k_c 40": {"labels": {"duration": (40, 16)}},
+    "gim": {"labels": _PAPER},
+    "hard": {"labels": {**_PAPER, "strategy": "hard"}},
+    "cosine": {"labels": {**_PAPER, "strategy": "cosine"}},
+    "class mean": {"labels": {**_PAPER, "strategy": "class_mean"}},
+    "bce": {"labels": _PAPER, "loss": {"intensity": "bce"}},
+    "without iac": {"labels": _PAPER, "loss": {"contrastive": 0.0}},
+    "higher": {"labels": {**_PAPER, "overlap": "higher"}},
+    "lower": {"labels": {**_PAPER, "overlap": "lower"}},
+    "k_c 24": {"labels": {**_PAPER, "duration": (24, 16)}},
+    "k_c 40": {"labels": {**_PAPER, "duration": (40, 16)}},
 }
 
 
@@ -79,20 +94,35 @@ class IntervalTrainer(PointTrainer):
         return PseudoLabels(labels.to(device), apex.to(device), neutral.to(device))
 
 
+def _arm(
+    name: str, base: PointRecipe, preset: Preset, records: pd.DataFrame, made: PreparedSet
+) -> tuple[PointRecipe | AuwRecipe, Callable[..., PointTrainer] | None]:
+    """Recipe and trainer of an arm."""
+    if name == AUW_GCN:
+        return AuwRecipe.preset(preset), partial(auw_trainer, records=match_videos(records, list(made)))
+    recipe = base.with_labels(**ARMS[name].get("labels", {})).with_loss(**ARMS[name].get("loss", {}))
+    if name != "full":
+        return recipe, None
+    clocks = {v.video: made.load(v).timebase for v in made}
+    return recipe, partial(IntervalTrainer, truth=intervals_by_video(close_open_offsets(records), clocks))
+
+
 @click.command(help=__doc__)
 @click.argument("sheet", type=click.Path(path_type=Path))
 @click.argument("work", type=click.Path(path_type=Path))
 @click.option("--subjects", default=8, help="The first so many of the data set; 0 takes all.")
 @click.option("--folds", default=4, help="Groups of subjects left out; 0 leaves out one subject at a time.")
-@click.option("--seeds", default="0,1")
+@click.option("--seeds", default="0,1", help="Of points and training.")
+@click.option("--twin", default=0, help="Seed of the twin: other faces, cameras and motions.")
 @click.option("--epochs", default=30)
 @click.option("--arms", default=",".join(ARMS))
 @click.option("--network", type=click.Choice(["context", "journal", "iclr2025"]), default="context")
 @click.option("--width", default=48, help="Of the network.")
 @click.option("--preset", type=click.Choice(["own", "samm-lv", "casme2"]), default="own")
 @click.option("--rate", default=2e-3)
-@click.option("--window", default=192, help="Ticks learnt from at once.")
+@click.option("--window", type=int, help="Ticks learnt from at once, instead of the recipe's.")
 @click.option("--batch", default=4)
+@click.option("--shipped", is_flag=True, help="Every arm starts from the shipped weights (of their width).")
 @click.option("--processes", default=1)
 @click.option("--device", default="cpu")
 def main(
@@ -101,14 +131,16 @@ def main(
     subjects: int,
     folds: int,
     seeds: str,
+    twin: int,
     epochs: int,
     arms: str,
     network: str,
     width: int,
     preset: str,
     rate: float,
-    window: int,
+    window: int | None,
     batch: int,
+    shipped: bool,
     processes: int,
     device: str,
 ) -> None:
@@ -116,9 +148,7 @@ def main(
     records = read_annotations(sheet)
     if subjects:
         records = records[records["subject"].isin(sorted(records["subject"].unique())[:subjects])]
-    made = simulate_twins(records, work / "features")
-    clocks = {v.video: made.load(v).timebase for v in made}
-    truth = intervals_by_video(close_open_offsets(records), clocks)
+    made = simulate_twins(records, work / f"features-{twin}", seed=twin)
     minutes = sum(v.ticks for v in made) / 1800
     click.echo(
         f"{records['subject'].nunique()} subjects, {len(made)} videos, {minutes:.0f} minutes, "
@@ -129,7 +159,7 @@ def main(
         base,
         epochs=epochs,
         rate=rate,
-        window=window,
+        window=window or base.window,
         batch=batch,
         halve_every=max(1, round(epochs * 0.4)),
         # The paper's schedule of 100 epochs, in proportion.
@@ -137,28 +167,31 @@ def main(
         encoder=SpotFormerConfig(dim=width, heads=4, dim_head=max(4, width // 4), mlp_dim=2 * width),
         context=ContextConfig(width=width),
     )
+    results = work / f"{network}-{'shipped' if shipped else width}-{epochs}-{twin}"
     rows = []
-    for arm in arms.split(","):
-        changes = ARMS[arm]
-        recipe = base.with_labels(**changes.get("labels", {})).with_loss(**changes.get("loss", {}))
-        for seed in map(int, seeds.split(",")):
-            started = time.monotonic()
-            result = evaluate_loso(
-                made.folder,
-                records,
-                recipe,
-                work / f"{network}-{width}-{epochs}" / f"{arm.replace(' ', '_')}-{seed}",
-                seed=seed,
-                folds=folds or None,
-                processes=processes,
-                device=device,
-                trainer=partial(IntervalTrainer, truth=truth) if arm == "full" else None,
-            )
-            report = result.reports["chosen"]
-            f1 = [report["counts"][name]["f1"] for name in ("macro", "micro", "overall")]
-            rows.append({"arm": arm, "seed": seed, "f1": f1, "kappa": report["kappa"]})
-            click.echo(f"{arm} seed {seed}: {' '.join(f'{v:.4f}' for v in f1)}  ({time.monotonic() - started:.0f} s)")
-            (work / f"{network}-{width}-{epochs}" / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
+    with as_file(files("facespot.weights") / DEFAULT_WEIGHTS) if shipped else nullcontext() as init:
+        for arm in arms.split(","):
+            recipe, trainer = _arm(arm, base, preset, records, made)
+            for seed in map(int, seeds.split(",")):
+                started = time.monotonic()
+                result = evaluate_loso(
+                    made.folder,
+                    records,
+                    recipe,
+                    results / f"{arm.replace(' ', '_')}-{seed}",
+                    seed=seed,
+                    folds=folds or None,
+                    processes=processes,
+                    device=device,
+                    init=init,
+                    trainer=trainer,
+                )
+                report = result.reports["chosen"]
+                f1 = [report["counts"][name]["f1"] for name in ("macro", "micro", "overall")]
+                rows.append({"arm": arm, "seed": seed, "f1": f1, "kappa": report["kappa"]})
+                took = time.monotonic() - started
+                click.echo(f"{arm} seed {seed}: {' '.join(f'{v:.4f}' for v in f1)}  ({took:.0f} s)")
+                (results / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
     click.echo(_table(rows))
 
 

@@ -72,6 +72,11 @@ class PseudoLabelSettings:
         """What the authors' release computes."""
         return cls(overlap="later", release_windows=True)
 
+    @classmethod
+    def own(cls) -> "PseudoLabelSettings":
+        """The project's own: durations from the landmarks, and whatever no expression can reach is neutral."""
+        return cls(durations="landmarks", certain=(120, 17))
+
     def stage(self, epoch: int) -> int:
         """1, 2 or 3 for a 0-based epoch."""
         first, second = self.stage_epochs

@@ -72,7 +72,7 @@ class PointRecipe:
             return cls(network, loss=loss, window=None, batch=4, encoder=SpotFormerConfig.paper(), **adam)
         if network == "context":
             # Its features are compared over seconds, and it sees more than one window's length of 192 ticks.
-            return cls(network, loss=loss, window=384, epochs=60, halve_every=20)
+            return cls(network, PseudoLabelSettings.own(), loss, window=384, epochs=60, halve_every=20)
         return cls(network, loss=loss)
 
     @property

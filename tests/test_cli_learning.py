@@ -69,6 +69,7 @@ def test_every_option_reaches_the_recipe(monkeypatch):
         "epochs": 7,
         "rate": 0.01,
         "labels": "class-mean",
+        "durations": None,
         "overlap": "lower",
         "k_c": 24,
         "intensity_loss": "bce",
@@ -78,6 +79,13 @@ def test_every_option_reaches_the_recipe(monkeypatch):
     assert (recipe.network, recipe.epochs, recipe.rate) == ("journal", 7, 0.01)
     assert (recipe.labels.strategy, recipe.labels.overlap, recipe.labels.duration) == ("class_mean", "lower", (24, 16))
     assert (recipe.loss.intensity, recipe.loss.contrastive, recipe.loss.norm) == ("bce", 0.0, 2.5)
+    assert (recipe.labels.durations, recipe.labels.certain) == ("intensity", None)
+    by_landmarks = cli_learning._recipe(options | {"durations": "landmarks"}).labels
+    assert (by_landmarks.durations, by_landmarks.certain) == ("landmarks", (120, 17))
+    own = options | {"model": "context"}
+    assert cli_learning._recipe(own).labels.durations == "landmarks"
+    paper = cli_learning._recipe(own | {"durations": "intensity"}).labels
+    assert (paper.durations, paper.certain) == ("intensity", None)
 
 
 def test_impossible_recipes_and_missing_files_are_told(data, tmp_path):

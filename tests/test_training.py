@@ -24,7 +24,7 @@ from facespot.spotting.point_videos import (
     stretches,
 )
 from facespot.spotting.points import Point
-from facespot.spotting.pseudo_labels import PseudoLabels
+from facespot.spotting.pseudo_labels import PseudoLabels, PseudoLabelSettings
 from facespot.spotting.recipes import PointRecipe
 from facespot.spotting.spotter import Spotter
 from facespot.spotting.training import STATE_NAME, WEIGHTS_NAME, PointTrainer, train
@@ -312,6 +312,9 @@ def test_presets_are_the_papers():
     paper = PointRecipe.preset("samm-lv", "iclr2025", "paper")
     assert (paper.rate, paper.weight_decay, paper.epochs, paper.halve_every) == (2e-5, 0.1, 100, 30)
     assert (paper.encoder.dim, paper.window, paper.optimiser) == (256, None, "adam")
+    # Only the project's own network departs from the paper's labels.
+    assert all(PointRecipe.preset("own", n).labels == PseudoLabelSettings() for n in ("journal", "iclr2025"))
+    assert PointRecipe.preset("own", "context").labels == PseudoLabelSettings.own()
     with pytest.raises(ValueError, match="no paper's"):
         PointRecipe.preset("own", "context", "paper")
     with pytest.raises(ValueError, match="too short"):
