@@ -4,14 +4,23 @@ import dataclasses
 
 import facespot.benchmarks.ablations as ablations
 import facespot.benchmarks.real_clips as real_clips
+import facespot.benchmarks.twins as twins
 import numpy as np
 import pytest
+import torch
+from click.testing import CliRunner
 from facespot.benchmarks.geometry_baseline import spot_by_geometry
 from facespot.errors import NoFaceError
+from facespot.spotting.datasets.points import sample_points
+from facespot.spotting.datasets.records import make_records
 from facespot.spotting.intervals import Interval
 from facespot.spotting.metrics import Counts
+from facespot.spotting.point_videos import Window, pair_points
 from facespot.spotting.simulation.corpus import simulate_corpus
+from facespot.spotting.simulation.twins import simulate_twins
+from facespot.spotting.training import PointTrainer
 from simulated import features_of, film
+from small_set import tiny
 
 
 @pytest.mark.parametrize(("offset", "kind"), [(150, "macro"), (112, "micro")])
@@ -102,3 +111,41 @@ def test_points_are_drawn_on_the_clips_that_the_other_variants_learn_from():
             for point in video.points:
                 assert any(e.onset <= point.tick <= e.offset and e.type == point.type for e in events)
     assert n_points > 5
+
+
+@pytest.fixture
+def sheet(monkeypatch):
+    keys = ("dataset", "subject", "video", "onset", "apex", "offset", "type", "aus", "fps")
+    rows = [("own", s, f"{s}_1", on, on + 8, on + 30, "macro", (), 30.0) for s in ("p1", "p2") for on in (60, 130)]
+    records = make_records(dict(zip(keys, row, strict=True)) for row in rows)
+    monkeypatch.setattr(twins, "read_annotations", lambda path: records)
+    return records
+
+
+def test_the_fully_supervised_arm_is_told_the_ends_and_nothing_else_changes(sheet, tmp_path):
+    made = simulate_twins(sheet, tmp_path / "features", tail_s=2.0)
+    recipe, trainer = twins._arm("full", tiny("context"), "own", sheet, made)
+    assert recipe == tiny("context")
+    videos, _ = pair_points(made, sample_points(sheet, 0))
+    full, plain = trainer(videos, recipe), PointTrainer(videos, recipe)
+    for before, after in zip(plain.learner.networks.parameters(), full.learner.networks.parameters(), strict=True):
+        assert torch.equal(before, after)
+    window = Window(full._stretches[0], 50, 150, False)
+    answer = full.learner.answer(0, [window], torch.device("cpu"))
+    targets = full._targets(0, answer, 0, window, 0, torch.Generator())
+    inside = [*range(60 - 50, 91 - 50), *range(130 - 50, 100)]
+    assert targets.labels[:, 0].nonzero()[:, 0].tolist() == inside
+    assert sorted([*targets.neutral.tolist(), *inside]) == list(range(100))
+    _, other = twins._arm(twins.AUW_GCN, tiny("context"), "own", sheet, made)
+    assert other.keywords["records"].equals(sheet)
+
+
+def test_arms_on_a_twin_are_judged_and_kept(sheet, tmp_path):
+    words = ["any.xlsx", tmp_path, "--folds", 2, "--epochs", 1, "--width", 8, "--window", 96]
+    first, again = (
+        CliRunner().invoke(twins.main, [str(w) for w in (*words, "--seeds", 0, "--arms", arms)], catch_exceptions=False)
+        for arms in ("own,full", "own,full,gim")
+    )
+    rows = [[line for line in done.output.splitlines() if line.startswith("| ")] for done in (first, again)]
+    assert [line.split(" | ")[0] for line in rows[1]] == ["| arm", "| own", "| full", "| gim"]
+    assert rows[1][:3] == rows[0]
