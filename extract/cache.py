@@ -14,6 +14,7 @@ import shutil
 import socket
 import time
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 
 from .. import __version__
 from .features import SNIPPET_STEPS, FaceFeatures
+from .mapped import release
 from .regions import KEPT_MESH_POINTS, ROI_NAMES
 from .timebase import Timebase
 from .video import list_images
@@ -170,8 +172,8 @@ class FeatureCache:
             shape, dtypes = _ARRAYS[name]
             if array.shape[1:] != shape or array.dtype.name not in dtypes:
                 raise ValueError(f"{name} is {array.dtype} {array.shape}, which the cache has no room for")
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-            described[name] = {"dtype": array.dtype.name, "shape": list(array.shape), "crc32": _checksum(array)}
+            checksum = _save_array(folder / f"{name}.npy", array)
+            described[name] = {"dtype": array.dtype.name, "shape": list(array.shape), "crc32": checksum}
         timebase = features.timebase
         sidecar = {
             "format_version": FORMAT_VERSION,
@@ -235,5 +237,28 @@ def _is_running(process: int) -> bool:
     return True
 
 
+def _blocks(array: np.ndarray) -> Iterator[memoryview]:
+    """The bytes of an array in C order, a few at a time; of a mapped one no more than those stay in memory."""
+    rows = max(_BLOCK_BYTES // max(array[:1].nbytes, 1), 1)
+    for start in range(0, len(array), rows):
+        yield np.ascontiguousarray(array[start : start + rows]).data.cast("B")
+        release(array)
+
+
+def _save_array(path: Path, array: np.ndarray) -> str:
+    """Write a `.npy` file and return the checksum of what is in the array."""
+    described = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+    checksum = 0
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, described)
+        for block in _blocks(array):
+            file.write(block)
+            checksum = zlib.crc32(block, checksum)
+    return f"{checksum:08x}"
+
+
 def _checksum(array: np.ndarray) -> str:
-    return f"{zlib.crc32(np.ascontiguousarray(array).data):08x}"
+    checksum = 0
+    for block in _blocks(array):
+        checksum = zlib.crc32(block, checksum)
+    return f"{checksum:08x}"

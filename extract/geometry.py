@@ -9,9 +9,12 @@ turns from its own frame to the camera's by roll after yaw after pitch. Positive
 left, positive pitch brings it down, positive roll leans the head clockwise as the viewer sees it.
 """
 
+from collections import deque
+
 import numpy as np
 from scipy.ndimage import median_filter
 
+from .mapped import release
 from .regions import (
     EYE_CORNERS,
     EYE_LIDS,
@@ -28,7 +31,7 @@ from .timebase import CLOCK_HZ
 BASELINE_SECONDS = 8.0  # window of the running median that stands for the face at rest
 _BASELINE_STRIDE = 5  # the median is slow: every fifth tick is enough
 _SHAPE_SAMPLE = 300  # ticks that estimate a segment's rigid shape
-_CHUNK = 2000  # ticks whose points are turned at once; more changes only the memory needed
+_CHUNK = 2000  # ticks whose points are turned at once, a multiple of the stride; more changes only the memory needed
 
 _DEVIATIONS = (
     "mouth_width",
@@ -64,6 +67,9 @@ GEOMETRY_CHANNELS: tuple[str, ...] = (
     *_LEVELS,
     *_POSE_CHANNELS,
 )
+_POSE_AT = slice(-len(_POSE_CHANNELS), None)
+_LEVELS_AT = slice(-len(_POSE_CHANNELS) - len(_LEVELS), -len(_POSE_CHANNELS))
+_SLOW_AT = slice(0, _LEVELS_AT.start)  # what is taken as a deviation from its running median
 
 
 def _mirror() -> tuple[tuple[int, ...], tuple[float, ...]]:
@@ -147,15 +153,33 @@ def running_median(values: np.ndarray, seconds: float = BASELINE_SECONDS) -> np.
 
     Computed on every fifth tick over `seconds` (the ends mirrored) and interpolated; N is at least 1.
     """
-    n = len(values)
-    ticks = np.arange(0, n, _BASELINE_STRIDE)
-    size = round(seconds * CLOCK_HZ / _BASELINE_STRIDE) | 1
-    coarse = median_filter(values[ticks], size=(size, 1), mode="reflect")
-    left = np.clip(np.searchsorted(ticks, np.arange(n), side="right") - 1, 0, max(len(ticks) - 2, 0))
-    if len(ticks) == 1:
-        return np.repeat(coarse, n, axis=0)
-    weight = np.clip((np.arange(n) - ticks[left]) / _BASELINE_STRIDE, 0, 1)[:, None]
-    return coarse[left] * (1 - weight) + coarse[left + 1] * weight
+    return _median_at(0, len(values), values[::_BASELINE_STRIDE], _median_size(seconds))
+
+
+def _median_size(seconds: float) -> int:
+    """How many of every fifth tick the running median is of."""
+    return round(seconds * CLOCK_HZ / _BASELINE_STRIDE) | 1
+
+
+def _median_at(start: int, stop: int, coarse: np.ndarray, size: int) -> np.ndarray:
+    """(stop - start, C) running median at some ticks. coarse: (n, C) every fifth tick of the stretch, to its end or as
+    far as `_median_reach` says."""
+    ticks = np.arange(start, stop)
+    left = np.clip(ticks // _BASELINE_STRIDE, 0, max(len(coarse) - 2, 0))
+    first, last, half = left[0], min(left[-1] + 2, len(coarse)), size // 2
+    low = max(first - half, 0)
+    # Mirrored here: the filter's own way is wrong for lines of two or four values.
+    around = np.pad(coarse[low : last + half], ((half, half), (0, 0)), mode="symmetric")
+    median = median_filter(around, size=(size, 1))[half + first - low : half + last - low]
+    if len(coarse) == 1:
+        return np.repeat(median, len(ticks), axis=0)
+    weight = np.clip((ticks - left * _BASELINE_STRIDE) / _BASELINE_STRIDE, 0, 1)[:, None]
+    return median[left - first] * (1 - weight) + median[left - first + 1] * weight
+
+
+def _median_reach(size: int) -> int:
+    """Ticks that have to be known beyond those the running median is asked at."""
+    return (size // 2 + 2) * _BASELINE_STRIDE
 
 
 def _speed(values: np.ndarray) -> np.ndarray:
@@ -164,17 +188,31 @@ def _speed(values: np.ndarray) -> np.ndarray:
     return np.linalg.norm(padded[3:] - padded[:-3], axis=1) * CLOCK_HZ / 3.0
 
 
-def _segment_channels(landmarks: np.ndarray) -> np.ndarray:
-    """(N, len(GEOMETRY_CHANNELS)) of the landmarks (N, K, 3) of one unbroken stretch."""
-    n = len(landmarks)
+def _write_channels(landmarks: np.ndarray, channels: np.ndarray) -> None:
+    """Fill in the channels (N, len(GEOMETRY_CHANNELS)) of the landmarks (N, K, 3) of one unbroken stretch.
+
+    A few thousand ticks at a time, so that of a long stretch little more than its channels is in memory.
+    """
+    n, size = len(landmarks), _median_size(BASELINE_SECONDS)
     shape = _rigid_shape(_rigid_sample(landmarks))
-    parts = [
-        _posed_face(landmarks[np.clip(np.arange(start - 1, min(start + _CHUNK, n) + 1), 0, n - 1)], shape)
-        for start in range(0, n, _CHUNK)
-    ]
-    slow, levels, rotation, scale, centre = (np.concatenate(part) for part in zip(*parts, strict=True))
-    slow -= running_median(slow)
-    return np.concatenate([slow, levels, _pose(rotation, scale, centre)], axis=1)
+    release(landmarks)
+    coarse: list[np.ndarray] = []
+    head: list[np.ndarray] = []
+    waiting: deque[tuple[int, np.ndarray]] = deque()  # first tick and values of chunks without their running median
+    for start in range(0, n, _CHUNK):
+        stop = min(start + _CHUNK, n)
+        slow, levels, *pose = _posed_face(landmarks[np.clip(np.arange(start - 1, stop + 1), 0, n - 1)], shape)
+        release(landmarks)
+        channels[start:stop, _LEVELS_AT] = levels
+        head.append(np.column_stack([*_angles(pose[0]), *pose[1:]]))
+        coarse.append(slow[::_BASELINE_STRIDE])
+        waiting.append((start, slow))
+        known = n + _median_reach(size) if stop == n else stop
+        while waiting and waiting[0][0] + len(waiting[0][1]) + _median_reach(size) <= known:
+            first, values = waiting.popleft()
+            last = first + len(values)
+            channels[first:last, _SLOW_AT] = values - _median_at(first, last, np.concatenate(coarse), size)
+    channels[:, _POSE_AT] = _pose(np.concatenate(head))
 
 
 def _posed_face(landmarks: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -233,18 +271,23 @@ def _posed_face(landmarks: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, .
     return np.concatenate([roi, features], axis=1), levels, rotation[1:-1], scale[1:-1], centre[1:-1]
 
 
-def _pose(rotation: np.ndarray, scale: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """(N, len(_POSE_CHANNELS)) from what `similarity_to` says of a stretch."""
+def _angles(rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Yaw, pitch and roll (N,) in radians, none unwrapped, of rotations (N, 3, 3) as `similarity_to` gives them."""
     # rotation = roll (about z) @ yaw (about y) @ pitch (about x), on column vectors.
     yaw = np.arctan2(-rotation[:, 2, 0], np.hypot(rotation[:, 0, 0], rotation[:, 1, 0]))
     pitch = np.arctan2(rotation[:, 2, 1], rotation[:, 2, 2])
     roll = np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0])
-    angles = np.unwrap(np.stack([yaw, pitch, roll], axis=1), axis=0)
+    return yaw, pitch, roll
+
+
+def _pose(head: np.ndarray) -> np.ndarray:
+    """(N, len(_POSE_CHANNELS)) of a stretch from its yaw, pitch, roll, scale and centre (N, 7)."""
+    angles, scale, centre = np.unwrap(head[:, :3], axis=0), head[:, 3], head[:, 4:6]
     return np.column_stack(
         [
             angles - np.median(angles, axis=0),
             _speed(angles),
-            _speed(centre[:, :2] * np.median(scale)),
+            _speed(centre * np.median(scale)),
             _speed(np.log(scale)[:, None]),
         ]
     )
@@ -259,5 +302,5 @@ def geometry_channels(landmarks: np.ndarray, segments: list[tuple[int, int]]) ->
     """
     channels = np.zeros((len(landmarks), len(GEOMETRY_CHANNELS)), dtype=np.float32)
     for start, stop in segments:
-        channels[start:stop] = _segment_channels(landmarks[start:stop])
+        _write_channels(landmarks[start:stop], channels[start:stop])
     return channels

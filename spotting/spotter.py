@@ -14,6 +14,7 @@ from .. import __version__
 from ..errors import WeightsError
 from ..extract.features import FaceFeatures
 from ..extract.geometry import geometry_channels
+from ..extract.mapped import release
 from ..models.checkpoint import Checkpoint, load_checkpoint
 from ..models.context import ContextConfig, ContextSpotter, mirror_inputs
 from ..models.gim import GIMSpotter, GIMSpotterConfig
@@ -108,6 +109,7 @@ class Spotter:
             low, high = max(start - margin, 0), min(start + CHUNK_TICKS + margin, len(snippets))
             keep = slice(start - low, min(start + CHUNK_TICKS, len(snippets)) - low)
             parts.append([part[keep] for part in self._context_chunk(snippets[low:high], geometry[low:high])])
+            release(snippets)
         intensity, scores, reach = (np.concatenate(part) for part in zip(*parts, strict=True))
         return intensity, scores, reach
 

@@ -68,6 +68,16 @@ def test_what_is_stored_comes_back_memory_mapped(stored):
     assert not loaded.snippets.flags.writeable
 
 
+def test_arrays_are_written_and_checked_in_blocks(stored, tmp_path, monkeypatch):
+    cache, key = stored
+    monkeypatch.setattr(cache_module, "_BLOCK_BYTES", 1500)
+    assert_same(cache.load(key), features())
+    entry = cache.store(key, features())
+    np.save(tmp_path / "whole.npy", features().landmarks)
+    assert (entry / "landmarks.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    assert_same(cache.load(key), features())
+
+
 def test_the_sidecar_tells_people_what_is_in_it(stored, source):
     cache, key = stored
     entry = cache.folder / key.entry_name

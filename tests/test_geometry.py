@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from facespot.extract import geometry as geometry_module
 from facespot.extract.geometry import GEOMETRY_CHANNELS, GEOMETRY_MIRROR, geometry_channels, running_median
 from facespot.extract.regions import KEPT_INDEX, KEPT_MESH_POINTS, ROI_MESH_POINTS, ROI_NAMES
 from facespot.spotting.simulation.anatomy import mirror_index, neutral_face
@@ -150,6 +151,22 @@ def test_short_segments_are_finite(n):
     assert found.shape == (n, len(GEOMETRY_CHANNELS))
     assert found.dtype == np.float32
     assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("chunk", [10, 125, 130, 295])
+def test_the_size_of_chunks_changes_nothing(monkeypatch, chunk):
+    landmarks = lively(611)
+    whole = channels(landmarks)
+    monkeypatch.setattr(geometry_module, "_CHUNK", chunk)
+    np.testing.assert_array_equal(channels(landmarks), whole)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 30])
+def test_running_median_of_the_shortest_stretches(n):
+    coarse = np.random.default_rng(n).normal(size=(n, 2))
+    mirrored = np.pad(coarse, ((24, 24), (0, 0)), mode="symmetric")
+    expected = [np.median(mirrored[i : i + 49], axis=0) for i in range(n)]
+    np.testing.assert_allclose(running_median(np.repeat(coarse, 5, axis=0)[: 5 * n - 4])[::5], expected)
 
 
 def test_running_median_on_its_own_ticks_is_the_median():
