@@ -18,6 +18,7 @@ from typing import Self
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import VideoReformatter
 
 from ..errors import NotAVideoError, VideoNotFoundError
@@ -323,7 +324,9 @@ def _read_image(path: Path) -> np.ndarray | None:
 
 def _display_matrix(frame: av.VideoFrame) -> np.ndarray | None:
     """The (2, 2) part that turns coded into shown coordinates (x right, y down; point = x, y), in any scale."""
-    side_data = frame.side_data.get("DISPLAYMATRIX")
+    # Not `frame.side_data`: the frame keeps that, and it the frame, so that both stay in memory until Python looks for
+    # such circles, which it does ever more rarely the more a process holds.
+    side_data = SideDataContainer(frame).get("DISPLAYMATRIX")
     if side_data is None:
         return None
     matrix = np.frombuffer(bytes(side_data), dtype=np.int32)[:9].reshape(3, 3)

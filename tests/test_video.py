@@ -1,10 +1,12 @@
 """Decoding: what comes out of every kind of recording, with media made on the spot."""
 
+import gc
 import os
 import sys
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import media
 import numpy as np
 import pytest
@@ -34,6 +36,19 @@ def test_constant_rate(tmp_path):
     assert not stream.damaged
     assert stream.warnings == []
     assert (stream.decode_failures, stream.time_repairs) == (0, 0)
+
+
+def test_pictures_leave_memory_without_the_cyclic_garbage_collector(tmp_path):
+    path = media.write_video(tmp_path / "a.mp4", media.noise(40), 25)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_video(path) as stream:
+            for _ in stream:
+                alive = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+                assert alive < 10
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".mov"])
