@@ -12,7 +12,7 @@ about half of a small local motion, because it smooths across the face, left no 
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
@@ -46,6 +46,17 @@ N_POINTS = N_ROI * N_SAMPLES + len(TRACKED_ANCHORS)
 _STRAY_LIMIT = 0.25  # x inter-ocular distance
 
 
+# The same as index arrays: the first mesh point of each ROI, then which ROIs have a second, a third and so on, and how
+# many each has, (10, 1).
+_ROI_FIRST = np.array([mesh[0] for mesh in ROI_MESH_POINTS.values()])
+_ROI_FURTHER = [
+    tuple(np.array([(roi, mesh[k]) for roi, mesh in enumerate(ROI_MESH_POINTS.values()) if k < len(mesh)]).T)
+    for k in range(1, max(len(mesh) for mesh in ROI_MESH_POINTS.values()))
+]
+_ROI_POINTS = np.array([[len(mesh)] for mesh in ROI_MESH_POINTS.values()], np.float32)
+_ANCHOR_ROWS = np.array(TRACKED_ANCHORS)
+
+
 def eye_distance(landmarks: np.ndarray) -> float:
     """Inter-ocular distance of (478, 3) mesh points in their unit.
 
@@ -60,9 +71,12 @@ def sample_points(landmarks: np.ndarray, iod: float) -> np.ndarray:
     left, right = (landmarks[list(EYE_CORNERS[side]), :2].mean(0) for side in ("image_left", "image_right"))
     along = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
     axes = np.array([[*along, 0.0], [-along[1], along[0], 0.0]]) * iod
-    centres = np.stack([landmarks[list(mesh)].mean(0) for mesh in ROI_MESH_POINTS.values()])
+    centres = landmarks[_ROI_FIRST]
+    for roi, mesh in _ROI_FURTHER:
+        centres[roi] += landmarks[mesh]
+    centres /= _ROI_POINTS
     samples = centres[:, None] + _SAMPLE_PATTERN @ axes
-    return np.concatenate([samples.reshape(-1, 3), landmarks[list(TRACKED_ANCHORS)]]).astype(np.float32)
+    return np.concatenate([samples.reshape(-1, 3), landmarks[_ANCHOR_ROWS]]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -107,27 +121,27 @@ class CropWindow:
 
 
 class Tracker(Protocol):
-    """How points of one cut are found in another."""
+    """How points of some cuts are found in another."""
 
     def __call__(
         self,
-        reference: np.ndarray,
+        references: Sequence[np.ndarray],
         current: np.ndarray,
         points: np.ndarray,
         guess: np.ndarray,
         contrast: np.ndarray,
         rough: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Positions (P, 2) in `current` and whether each is trusted (P,) bool.
+        """Positions (R, P, 2) in `current` and whether each is trusted (R, P) bool, for R of at least 1.
 
-        reference, current: cuts; points: (P, 2) in `reference`; guess: (P, 2) where they may be in `current`;
-        contrast: (P,) standard deviation of the gray levels around each in `reference`;
+        references, current: cuts; points: (R, P, 2) in each of `references`; guess: (R, P, 2) where they may be in
+        `current`; contrast: (R, P) standard deviation of the gray levels around each in its reference;
         rough: the guess comes from the face mesh and may be some pixels off.
         """
 
 
 def track_lk(
-    reference: np.ndarray,
+    references: Sequence[np.ndarray],
     current: np.ndarray,
     points: np.ndarray,
     guess: np.ndarray,
@@ -135,20 +149,24 @@ def track_lk(
     rough: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pyramidal Lucas-Kanade. Unless the guess is rough the finest level alone is enough."""
-    found, status, error = cv2.calcOpticalFlowPyrLK(
-        reference,
-        current,
-        points[:, None],
-        guess[:, None].copy(),
-        winSize=(_LK_WINDOW, _LK_WINDOW),
-        maxLevel=_LK_ROUGH_LEVELS if rough else 0,
-        criteria=(cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.02),
-        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-        minEigThreshold=1e-4,
-    )
+    tracks = [
+        cv2.calcOpticalFlowPyrLK(
+            reference,
+            current,
+            start,
+            around.copy(),
+            winSize=(_LK_WINDOW, _LK_WINDOW),
+            maxLevel=_LK_ROUGH_LEVELS if rough else 0,
+            criteria=(cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.02),
+            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+            minEigThreshold=1e-4,
+        )
+        for reference, start, around in zip(references, points, guess, strict=True)
+    ]
+    found, status, error = (np.stack(part) for part in zip(*tracks, strict=True))
     # Lucas-Kanade calls anything with texture found. What it found must look like what it sought.
     limit = np.maximum(_LK_ERROR_FLOOR, _LK_ERROR_LIMIT * contrast)
-    return found[:, 0], (status[:, 0] > 0) & (error[:, 0] < limit)
+    return found, (status[..., 0] > 0) & (error[..., 0] < limit)
 
 
 def _contrast(cut: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -181,17 +199,20 @@ class DenseTracker:
 
     def __call__(
         self,
-        reference: np.ndarray,
+        references: Sequence[np.ndarray],
         current: np.ndarray,
         points: np.ndarray,
         guess: np.ndarray,
         contrast: np.ndarray,
         rough: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
+        moved = np.stack([self._motion(*pair, current) for pair in zip(references, points, strict=True)])
+        return points + moved, np.all((points >= 0) & (points < CROP_SIZE), axis=-1)
+
+    def _motion(self, reference: np.ndarray, points: np.ndarray, current: np.ndarray) -> np.ndarray:
         flow = cv2.blur(self._dis.calc(reference, current, None), (_DIS_PATCH, _DIS_PATCH))
         at = cv2.remap(flow, points[:, None, 0], points[:, None, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        inside = np.all((points >= 0) & (points < CROP_SIZE), axis=1)
-        return points + at[:, 0], inside
+        return at[:, 0]
 
 
 _TRACKERS: dict[FlowMethod, Callable[[], Tracker]] = {"lk": lambda: track_lk, "dis": DenseTracker}
@@ -305,12 +326,9 @@ class FlowTracker:
         if not references:
             return np.empty((0, N_POINTS, 2), np.float32), np.empty((0, N_POINTS), bool)
         guess = self._window.into(guess).astype(np.float32)
-        tracks = [
-            self._track(r.cut, current.cut, r.start, around, r.contrast, rough)
-            for r, around in zip(references, guess, strict=True)
-        ]
-        end, tracked = (np.stack(part) for part in zip(*tracks, strict=True))
         start = np.stack([r.start for r in references])
+        contrast = np.stack([r.contrast for r in references])
+        end, tracked = self._track([r.cut for r in references], current.cut, start, guess, contrast, rough)
         found = np.stack([r.samples[:, :2] for r in references]) + (end - start) / self._window.scale
         stray = np.linalg.norm(found - current.samples[:, :2], axis=-1)
         return found, tracked & (stray < _STRAY_LIMIT * np.array([[r.iod] for r in references]))

@@ -12,7 +12,7 @@ of its own: before its first and after its last tick the edge tick is repeated.
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from .regions import KEPT_MESH_POINTS
 from .timebase import CLOCK_HZ
 
 MAX_GAP_S = 0.25  # frames further apart are not interpolated between: slower than this no micro-expression survives
+_TOGETHER = 4  # frames whose head motion is removed in one go: on arrays this small the calls are what takes the time
 _SLACK_S = 1e-6  # rounding of frame times
 _END_SLACK_S = 1e-3  # the slack with which Timebase counts its last tick
 _STEP_S = np.arange(SNIPPET_STEPS) / CLOCK_HZ
@@ -54,7 +55,7 @@ def build_snippets(
     """One row for every tick of the recording, in order.
 
     frames: in order of time; those without landmarks only tell how long the recording is. Rows come about half a second
-    behind the frames, and only that much is held in memory.
+    behind the frames, several at a time, and only that much is held in memory.
     n_ticks: asked once the frames have run out, how many ticks there are (`Timebase.n_ticks`); by default those up
     to the last frame. Thinned video can end a little before the recording does.
     Raises ValueError for an unknown method or frames out of order.
@@ -142,6 +143,7 @@ class _Run:
         self._alignment = alignment
         self._tracker = FlowTracker(flow)
         self._trajectories: deque[_Trajectory] = deque()
+        self._waiting: list[tuple[FrameMotion, list[_Trajectory]]] = []  # motion, and the trajectories it continues
         self._mesh: deque[tuple[float, np.ndarray]] = deque()  # (time, (K, 3) landmarks)
         # A tick up to half a period before the first frame still belongs to it.
         self._first_tick = max(math.ceil((first.time - _SLACK_S) * CLOCK_HZ - 0.5), free_tick)
@@ -158,15 +160,31 @@ class _Run:
         self._mesh.append((frame.time, frame.landmarks[list(KEPT_MESH_POINTS)]))
         self._trajectories.append(_Trajectory(frame.time))
         motion = self._tracker.add(frame)
-        residuals, known = roi_motion(motion, self._alignment)
-        following = list(self._trajectories)[-len(motion.times) :]
-        for trajectory, residual, seen in zip(following, residuals, known, strict=True):
-            trajectory.append(frame.time, residual, seen)
+        self._waiting.append((motion, list(self._trajectories)[-len(motion.times) :]))
+        if len(self._waiting) < _TOGETHER:
+            return
+        self._settle()
         while self._first_reference_after(self._start_tick()) + HORIZON_S <= frame.time + _SLACK_S:
             yield self._row(last_tick=None)
 
+    def _settle(self) -> None:
+        """Continue the trajectories by the motions that wait."""
+        if not self._waiting:
+            return
+        motions = [motion for motion, _ in self._waiting]
+        parts = ([getattr(motion, field.name) for motion in motions] for field in fields(FrameMotion))
+        residuals, known = roi_motion(FrameMotion(*(np.concatenate(part) for part in parts)), self._alignment)
+        ends = np.cumsum([len(motion.times) for motion in motions])[:-1]
+        for (motion, trajectories), *seen in zip(
+            self._waiting, np.split(residuals, ends), np.split(known, ends), strict=True
+        ):
+            for trajectory, residual, where in zip(trajectories, *seen, strict=True):
+                trajectory.append(motion.times[-1], residual, where)
+        self._waiting = []
+
     def finish(self, halfway: float = math.inf, end: float = math.inf) -> Iterator[TickRow]:
         """The remaining rows. halfway: seconds where the next run's realm begins; end: ticks in the recording."""
+        self._settle()
         reach = min(self.last_time + 0.5 / CLOCK_HZ, halfway) + _SLACK_S
         last_tick = min(math.floor(reach * CLOCK_HZ), end - 1)
         while self._tick <= last_tick:

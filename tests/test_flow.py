@@ -34,6 +34,7 @@ def test_sample_points_surround_their_roi():
     for roi, members in enumerate(ROI_MESH_POINTS.values()):
         samples = points[roi * N_SAMPLES : (roi + 1) * N_SAMPLES]
         np.testing.assert_allclose(samples.mean(0), mesh[list(members)].mean(0), atol=0.01)
+        np.testing.assert_array_equal(samples[0], mesh[list(members)].mean(0))
         assert np.linalg.norm(samples - samples.mean(0), axis=1).max() < 0.1 * IOD
 
 
