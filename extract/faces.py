@@ -13,7 +13,7 @@ import numpy as np
 
 from .cuts import SuddenChange, thumbnail
 from .frames import FaceFrame, VideoFrame
-from .mesh import SubjectMesh, eye_centres, implausibility, mesh_box
+from .mesh import SubjectMesh, eye_centres, implausibility
 from .subjects import Subject, choose_subject, portrait, scan_subjects
 
 __all__ = ["FaceReport", "FollowStats", "choose_subject", "follow_face", "scan_subjects"]
@@ -99,7 +99,7 @@ class _Look:
         self._shot_start = -np.inf
         self._frame_time = -np.inf
         self._confirmed = -np.inf
-        self._last: tuple[float, np.ndarray] | None = None  # when, and its mesh
+        self._last: tuple[float, np.ndarray] | None = None  # when, and the mesh as `mesh_box`
 
     def __call__(self, frame: VideoFrame, gray: np.ndarray) -> tuple[np.ndarray | None, bool]:
         """Landmarks (or None), and whether the frame breaks with the stretch before it."""
@@ -116,9 +116,10 @@ class _Look:
         if landmarks is None:
             self._stats.lost[reason] += 1
             return None, cut or gap
-        jumped = self._last is not None and self._jumped(frame.time, landmarks)
+        box = self._mesh.box
+        jumped = self._last is not None and self._jumped(frame.time, box)
         changed = self._face_change(portrait(gray, eye_centres(landmarks)[:, :2]))
-        self._last = frame.time, landmarks
+        self._last = frame.time, box
         return landmarks, cut or gap or jumped or changed
 
     def _lose_track(self) -> None:
@@ -137,18 +138,17 @@ class _Look:
         if expected is not None:
             # At a cut that is still to come the interpolated place is wrong and the last look right.
             places = [expected, *self._subject.looks_around(frame.time, self._shot_start)]
-            if not any(_agrees(mesh_box(landmarks), place) for place in places):
+            if not any(_agrees(self._mesh.box, place) for place in places):
                 self._lose_track()
                 return None, "elsewhere"
             self._confirmed = frame.time
         reason = implausibility(landmarks, *frame.rgb.shape[:2])
         return (landmarks, "") if reason is None else (None, reason)
 
-    def _jumped(self, time: float, landmarks: np.ndarray) -> bool:
-        """Whether the face moved or grew by more than a head can since it was last seen."""
-        last_time, last_landmarks = self._last
+    def _jumped(self, time: float, now: np.ndarray) -> bool:
+        """Whether the face, as `mesh_box`, moved or grew by more than a head can since it was last seen."""
+        last_time, before = self._last
         elapsed = time - last_time
-        now, before = mesh_box(landmarks), mesh_box(last_landmarks)
         size = min(now[2], before[2])
         moved = np.hypot(*(now[:2] - before[:2])) / size
         grown = abs(np.log(now[2] / before[2]))

@@ -20,6 +20,8 @@ _RELOOK_SHIFT = 0.04  # mesh extents a face may move between two readings that a
 _MOST_READS = 4
 _SMALLEST_READ, _LARGEST_READ = 256, 384  # pixels across the crop as given to MediaPipe, whose model reads 192
 _BLANK = np.zeros((_SMALLEST_READ, _SMALLEST_READ, 3), np.uint8)
+# A landmark in protobuf's wire format: two bytes that open it, then x, y and z, each behind its tag.
+_WIRE_LANDMARK = np.dtype({"names": ["x", "y", "z"], "formats": ["<f4"] * 3, "offsets": [3, 8, 13], "itemsize": 17})
 
 _MOST_OUTSIDE = 0.2  # share of the points that matter that may lie outside the picture
 _NEEDED_POINTS = np.array(sorted({*RIGID_MESH_POINTS, *(p for points in ROI_MESH_POINTS.values() for p in points)}))
@@ -77,7 +79,7 @@ class SubjectMesh:
             self._mesh = mp.solutions.face_mesh.FaceMesh(max_num_faces=1, refine_landmarks=True)
             self._mesh.process(_BLANK)
         self._crop: tuple[float, float, float] | None = None  # centre x, centre y, side
-        self._last: np.ndarray | None = None  # where the face was, as `mesh_box`
+        self._box: np.ndarray | None = None
         self._spoke = False  # it speaks to stderr once, with the first face
 
     def __enter__(self) -> "SubjectMesh":
@@ -86,6 +88,11 @@ class SubjectMesh:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with quiet_native():
             self._mesh.close()
+
+    @property
+    def box(self) -> np.ndarray | None:
+        """`mesh_box` of the landmarks given last; None where no face was seen."""
+        return self._box
 
     def forget(self) -> None:
         """Let the next call start from the expected place, not from where the face was."""
@@ -96,7 +103,7 @@ class SubjectMesh:
 
         expected: (3,) centre x, centre y and width a detector would see, used while no face is being tracked.
         """
-        before = None if self._crop is None else self._last
+        before = None if self._crop is None else self._box
         if self._crop is None:
             if expected is None:
                 return None
@@ -118,7 +125,7 @@ class SubjectMesh:
                 self._place((face[0], face[1], _CROP_PER_MESH * face[2]))
             elif settled:
                 break
-        self._last = None if landmarks is None else before
+        self._box = None if landmarks is None else before
         if landmarks is None:
             self._crop = None
         return landmarks
@@ -154,7 +161,9 @@ class SubjectMesh:
         if not faces:
             return None
         self._spoke = True
-        points = np.array([(p.x, p.y, p.z) for p in faces[0].landmark], dtype=np.float32)
+        # Asked for one by one, the 1434 numbers would keep the other threads from running for a fifth of a millisecond.
+        wire = np.frombuffer(faces[0].SerializeToString(), _WIRE_LANDMARK)
+        points = np.stack([wire["x"], wire["y"], wire["z"]], axis=1)
         return points * np.float32(side) + np.array([left, top, 0], dtype=np.float32)
 
 
