@@ -126,9 +126,12 @@ def pseudo_labels(
     intensity: (N,) a. attention: (N, D) X. epoch: 0-based. generator: a CPU generator for overlap="random".
     class_means: (2, D) for strategy="class_mean"; without it the mean over this video's own points is taken.
     extents: first and last tick around each point, for durations="landmarks"; they may reach beyond the video.
-    neutral: (N,) bool, ticks that are neutral for certain. Raises ValueError for a point outside the video.
+    neutral: (N,) bool, ticks that are neutral for certain. Raises ValueError for a point outside the video, and for
+    durations="landmarks" without extents.
     """
     settings = settings or PseudoLabelSettings()
+    if settings.durations == "landmarks" and extents is None:
+        raise ValueError("durations from the landmarks need the extents of the points")
     n, stage = len(intensity), settings.stage(epoch)
     labels = intensity.new_zeros(n, 2)
     apex = torch.zeros(n, 2, dtype=torch.bool, device=intensity.device) if stage == 3 else None

@@ -189,6 +189,8 @@ def test_wrong_input_is_refused():
         PseudoLabelSettings(overlap="first")
     with pytest.raises(ValueError, match="durations"):
         PseudoLabelSettings(durations="guess")
+    with pytest.raises(ValueError, match="need the extents"):
+        labels_of(60, [Point(30, "micro")], 0, durations="landmarks")
     with pytest.raises(ValueError, match="tick -1"):
         Point(-1, "macro")
     with pytest.raises(ValueError, match="type"):
