@@ -25,7 +25,7 @@ from facespot.spotting.datasets.records import make_records
 from facespot.spotting.point_videos import PointVideo
 from facespot.spotting.points import Point
 from facespot.spotting.recipes import PointRecipe
-from facespot.spotting.simulation.corpus import CLIP_TICKS, film_clip, simulate_corpus
+from facespot.spotting.simulation.corpus import CLIP_TICKS, LABORATORY_SHARE, film_clip, simulate_corpus
 from facespot.spotting.simulation.timeline import Event
 from facespot.spotting.supervised import SupervisedRecipe, train_supervised
 from facespot.spotting.training import PointTrainer
@@ -34,10 +34,11 @@ from facespot.weights.train import GLITCHES, MIN_CONFIDENCE
 
 @dataclass(frozen=True)
 class Variant:
-    """Changes to the shipped network and recipe."""
+    """Changes to the shipped network, recipe and share of laboratory clips."""
 
     network: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
+    laboratory_share: float = LABORATORY_SHARE
 
 
 VARIANTS = {
@@ -46,6 +47,7 @@ VARIANTS = {
     "geometry": Variant({"flow": False}),
     "no-context": Variant({"dilations": ()}),
     "no-slips": Variant({}, {"glitches": 0.0}),
+    "no-laboratory": Variant(laboratory_share=0.0),
 }
 POINTS = "points"
 
@@ -56,7 +58,8 @@ def train_variant(name: str, out: Path, clips: int, steps: int, seed: int) -> No
     variant = VARIANTS[name]
     config = replace(ContextConfig(), **variant.network)
     recipe = replace(SupervisedRecipe(steps=steps, glitches=GLITCHES), **variant.recipe)
-    for _, _, network in train_supervised(simulate_corpus(clips, seed), config, recipe, seed):
+    corpus = simulate_corpus(clips, seed, laboratory_share=variant.laboratory_share)
+    for _, _, network in train_supervised(corpus, config, recipe, seed):
         state = {f"0.{key}": tensor for key, tensor in network.state_dict().items()}
     voting = {"min_confidence": MIN_CONFIDENCE}
     save_checkpoint(out, "context", {"network": config.to_dict(), "members": 1, "voting": voting}, state)

@@ -138,12 +138,13 @@ class Spotter:
         )
 
     def intervals(self, features: FaceFeatures, min_confidence: float | None = None) -> tuple[list[Interval], Curves]:
-        """The expressions on the clock, and the curves they come from. min_confidence: instead of the weights' own."""
+        """The expressions on the clock, and the curves they come from. min_confidence: of both types, instead of the
+        weights' own."""
         curves = self.curves(features)
         if isinstance(self._settings, VotingSettings):
-            settings = (
-                self._settings if min_confidence is None else replace(self._settings, min_confidence=min_confidence)
-            )
+            settings = self._settings
+            if min_confidence is not None:
+                settings = replace(settings, min_confidence=(min_confidence, min_confidence))
             score = np.clip(curves.scores.sum(axis=1), 0, 1)
             return vote(score, curves.reach, curves.intensity, features.segments(), settings), curves
         found = decode(curves.intensity, curves.scores, self._settings, features.segments())
@@ -197,7 +198,9 @@ def _rebuild(checkpoint: Checkpoint) -> tuple[list[torch.nn.Module], VotingSetti
         networks.append(network)
     # Networks that learnt from points have never seen an onset or offset, so their ticks cannot vote for one.
     voting = checkpoint.config.get("voting")
-    return networks, cut if voting is None else VotingSettings(**voting)
+    if voting is None:
+        return networks, cut
+    return networks, VotingSettings(**{**voting, "min_confidence": tuple(voting["min_confidence"])})
 
 
 def gim_config(checkpoint: Checkpoint) -> GIMSpotterConfig:

@@ -12,18 +12,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .intervals import ExpressionType, Interval
+from .intervals import EXPRESSION_TYPES, ExpressionType, Interval
 
 MICRO_TICKS = 15  # longest micro-expression: 0.5 s at 30 Hz
 
 
 @dataclass(frozen=True)
 class VotingSettings:
-    """min_confidence: weaker intervals are dropped. agree: IoU from which votes are for the same interval.
-    overlap: share of the shorter interval from which a weaker one is a repetition. min_ticks: shortest one reported.
+    """min_confidence: of macro and micro; weaker intervals are dropped. The two differ because the ends of a
+    micro-expression are never as certain. agree: IoU from which votes are for the same interval. overlap: share of the
+    shorter interval from which a weaker one is a repetition. min_ticks: shortest one reported.
     """
 
-    min_confidence: float = 0.5
+    min_confidence: tuple[float, float] = (0.5, 0.5)
     agree: float = 0.5
     overlap: float = 0.4
     min_ticks: int = 4
@@ -69,7 +70,7 @@ def _vote_segment(
     weight = scores.astype(np.float64).copy()
     taken: list[tuple[int, int, ExpressionType, float]] = []
     # Ticks without any weight vote for nothing, even where no confidence is asked for.
-    least = max(0.5 * settings.min_confidence, np.finfo(np.float32).tiny)
+    least = max(0.5 * min(settings.min_confidence), np.finfo(np.float32).tiny)
     while weight.size and weight[best := int(np.argmax(weight))] >= least:
         shared = np.minimum(offset, offset[best]) - np.maximum(onset, onset[best]) + 1
         joint = np.maximum(offset, offset[best]) - np.minimum(onset, onset[best]) + 1
@@ -81,8 +82,9 @@ def _vote_segment(
         inside = scores[first : last + 1]
         confidence = float(np.mean(np.sort(inside)[-max(1, len(inside) // 2) :]))
         length = last - first + 1
-        if confidence >= settings.min_confidence and length >= settings.min_ticks:
-            taken.append((first, last, "micro" if length <= MICRO_TICKS else "macro", min(confidence, 1.0)))
+        kind: ExpressionType = "micro" if length <= MICRO_TICKS else "macro"
+        if confidence >= settings.min_confidence[EXPRESSION_TYPES.index(kind)] and length >= settings.min_ticks:
+            taken.append((first, last, kind, min(confidence, 1.0)))
         # Whoever voted for this interval, or for one that mostly repeats it, has been heard.
         shared = np.minimum(offset, b) - np.maximum(onset, a) + 1
         shorter = np.minimum(offset - onset, b - a) + 1

@@ -32,7 +32,7 @@ def untrained(seed=0, config=SMALL):
 def save(path, states, config=SMALL, **changes):
     """An ensemble as a checkpoint file; changes: to its configuration, None to leave an entry out."""
     state = {f"{i}.{name}": tensor for i, one in enumerate(states) for name, tensor in one.items()}
-    settings = {"network": config.to_dict(), "members": len(states), "voting": {"min_confidence": 0.7}} | changes
+    settings = {"network": config.to_dict(), "members": len(states), "voting": {"min_confidence": [0.7, 0.7]}} | changes
     save_checkpoint(path, "context", {k: v for k, v in settings.items() if v is not None}, state)
     return path
 

@@ -269,7 +269,7 @@ def test_tuning_starts_from_the_given_weights_and_keeps_their_sense_of_ends(vide
     torch.manual_seed(0)
     network = ContextSpotter(CONTEXT)
     state = {f"{m}.{name}": value for m in range(2) for name, value in network.state_dict().items()}
-    config = {"network": CONTEXT.to_dict(), "members": 2, "voting": {"min_confidence": 0.1}}
+    config = {"network": CONTEXT.to_dict(), "members": 2, "voting": {"min_confidence": [0.1, 0.1]}}
     start = tmp_path / "start.safetensors"
     save_checkpoint(start, "context", config, state)
     reports = []

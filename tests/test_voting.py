@@ -35,7 +35,7 @@ def clean(n, events, height=0.9):
 @given(curves, cuts, unit)
 def test_intervals_are_sorted_and_stay_in_their_segment(curve, cut, confidence):
     segments = segments_of(cut)
-    found = vote(*curve, segments, VotingSettings(min_confidence=confidence))
+    found = vote(*curve, segments, VotingSettings(min_confidence=(confidence, confidence)))
     assert found == sorted(found)
     for interval in found:
         assert any(a <= interval.onset and interval.offset < b for a, b in segments)
@@ -50,8 +50,8 @@ def test_intervals_are_sorted_and_stay_in_their_segment(curve, cut, confidence):
 @given(curves, unit, unit)
 def test_asking_for_more_confidence_only_drops_intervals(curve, one, other):
     low, high = sorted([one, other])
-    many = vote(*curve, [(0, N)], VotingSettings(min_confidence=low))
-    few = vote(*curve, [(0, N)], VotingSettings(min_confidence=high))
+    many = vote(*curve, [(0, N)], VotingSettings(min_confidence=(low, low)))
+    few = vote(*curve, [(0, N)], VotingSettings(min_confidence=(high, high)))
     assert few == [interval for interval in many if interval.confidence >= high]
 
 
@@ -101,5 +101,13 @@ def test_weak_and_very_short_ones_are_left_out():
 def test_no_confidence_asked_for_ends_and_finds_what_there_is():
     scores, reach, intensity = clean(60, [(20, 40)], height=0.1)
     scores[scores < 0.05] = 0.0
-    found = vote(scores, reach, intensity, [(0, 60)], VotingSettings(min_confidence=0.0))
+    found = vote(scores, reach, intensity, [(0, 60)], VotingSettings(min_confidence=(0.0, 0.0)))
     assert [(i.onset, i.offset) for i in found] == [(20, 40)]
+
+
+def test_each_type_has_its_own_least_confidence():
+    scores, reach, intensity = clean(200, [(20, 60), (100, 110)], height=0.6)
+    least = {(0.5, 0.5): ["macro", "micro"], (0.7, 0.5): ["micro"], (0.5, 0.7): ["macro"], (0.7, 0.7): []}
+    for confidence, kinds in least.items():
+        found = vote(scores, reach, intensity, [(0, 200)], VotingSettings(min_confidence=confidence))
+        assert [i.type for i in found] == kinds

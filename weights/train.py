@@ -27,8 +27,8 @@ GLITCHES = 0.25
 # The second round: learning rate, distance of its seed from the first round's.
 TUNING_RATE = 6e-4
 TUNING_SEED = 1000
-# Confidence from which an interval is reported. Chosen on rendered portraits, see the model card.
-MIN_CONFIDENCE = 0.82
+# Confidence from which a macro- or micro-expression is reported. Chosen on rendered portraits, see the model card.
+MIN_CONFIDENCE = (0.80, 0.74)
 
 
 State = Mapping[str, torch.Tensor]

@@ -39,22 +39,26 @@ class ClipBatch:
         return self.snippets.shape[1]
 
 
-def film_clip(ticks: int, seed: tuple[int, ...]) -> tuple[Performance, Observation]:
+def film_clip(
+    ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE
+) -> tuple[Performance, Observation]:
     """What happens in one clip of T ticks, and what the pipeline would have cached of it."""
     rng = np.random.default_rng(seed)
     person = draw_person(rng)
-    laboratory = bool(rng.random() < LABORATORY_SHARE)
+    laboratory = bool(rng.random() < laboratory_share)
     performance = perform(person, ticks, rng, laboratory=laboratory)
     return performance, observe(person, performance, rng, laboratory=laboratory)
 
 
-def simulate_clip(ticks: int, seed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Event]]:
+def simulate_clip(
+    ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Event]]:
     """One clip of T ticks: snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events."""
-    performance, seen = film_clip(ticks, seed)
+    performance, seen = film_clip(ticks, seed, laboratory_share)
     return seen.snippets, geometry_channels(seen.landmarks, [(0, ticks)]), performance.intensity, performance.events
 
 
-def _simulate_many(ticks: int, seeds: list[tuple[int, ...]]) -> ClipBatch:
+def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: float) -> ClipBatch:
     n = len(seeds)
     batch = ClipBatch(
         np.empty((n, ticks, SNIPPET_STEPS, len(ROI_NAMES), 2), np.float16),
@@ -63,7 +67,7 @@ def _simulate_many(ticks: int, seeds: list[tuple[int, ...]]) -> ClipBatch:
         [],
     )
     for i, seed in enumerate(seeds):
-        batch.snippets[i], batch.geometry[i], batch.intensity[i], events = simulate_clip(ticks, seed)
+        batch.snippets[i], batch.geometry[i], batch.intensity[i], events = simulate_clip(ticks, seed, laboratory_share)
         batch.events.append(events)
     return batch
 
@@ -74,13 +78,15 @@ def _chunks(counts: Mapping[int, int], seed: int, size: int) -> Iterator[tuple[i
             yield ticks, [(seed, ticks, i) for i in range(start, min(start + size, count))]
 
 
-def simulate_corpus(clips: int, seed: int, workers: int = 1) -> dict[int, ClipBatch]:
-    """About `clips` clips in the lengths of CLIP_TICKS, by length.
+def simulate_corpus(
+    clips: int, seed: int, workers: int = 1, laboratory_share: float = LABORATORY_SHARE
+) -> dict[int, ClipBatch]:
+    """About `clips` clips in the lengths of CLIP_TICKS, by length; laboratory_share of them from the laboratory.
 
     The same seed gives the same clips whatever the number of workers (processes).
     """
     counts = {ticks: max(1, round(clips * share)) for ticks, share in CLIP_TICKS.items()}
-    jobs = list(_chunks(counts, seed, 25))
+    jobs = [(*chunk, laboratory_share) for chunk in _chunks(counts, seed, 25)]
     if workers == 1:
         parts = [_simulate_many(*job) for job in jobs]
     else:
