@@ -1,11 +1,13 @@
 """Faces in single pictures: MediaPipe's two detectors, and closer looks where they see nothing."""
 
+import threading
 from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
 
 from .quiet import quiet_native
+from .solutions import in_callers_thread
 
 _FULL_RANGE, _SHORT_RANGE = 1, 0  # MediaPipe's model numbers
 _FULL_RANGE_SCORE = 0.5
@@ -52,13 +54,14 @@ def square_crop(rgb: np.ndarray, centre_x: float, centre_y: float, side: float) 
 
 
 class FaceFinder:
-    """Finds faces in one picture at a time. Use it as a context manager; not for several threads at once."""
+    """Finds faces in one picture at a time. Use it as a context manager; threads that share it take turns."""
 
     def __init__(self) -> None:
+        self._turn = threading.Lock()
         with quiet_native():
             import mediapipe as mp
 
-            make = mp.solutions.face_detection.FaceDetection
+            make = in_callers_thread(mp.solutions.face_detection.FaceDetection)
             self._full = make(min_detection_confidence=_FULL_RANGE_SCORE, model_selection=_FULL_RANGE)
             self._short = make(min_detection_confidence=_SHORT_RANGE_SCORE, model_selection=_SHORT_RANGE)
             blank = np.zeros((64, 64, 3), np.uint8)
@@ -107,12 +110,13 @@ class FaceFinder:
             crop = cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         return self._look(self._full, crop, left, top, scale)
 
-    @staticmethod
-    def _look(detector: object, rgb: np.ndarray, left: int, top: int, scale: float) -> list[Detection]:
+    def _look(self, detector: object, rgb: np.ndarray, left: int, top: int, scale: float) -> list[Detection]:
         size = np.array([rgb.shape[1], rgb.shape[0]], dtype=np.float64) / scale
         offset = np.array([left, top], dtype=np.float64)
         found = []
-        for seen in detector.process(np.ascontiguousarray(rgb)).detections or []:
+        with self._turn:
+            detections = detector.process(np.ascontiguousarray(rgb)).detections
+        for seen in detections or []:
             box = seen.location_data.relative_bounding_box
             corner = np.array([box.xmin, box.ymin]) * size
             extent = np.array([box.width, box.height]) * size
@@ -129,7 +133,8 @@ class FaceCheck:
         with quiet_native():
             import mediapipe as mp
 
-            self._mesh = mp.solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1)
+            make = in_callers_thread(mp.solutions.face_mesh.FaceMesh)
+            self._mesh = make(static_image_mode=True, max_num_faces=1)
             self._mesh.process(np.zeros((_CHECK_PIXELS, _CHECK_PIXELS, 3), np.uint8))
 
     def __enter__(self) -> "FaceCheck":

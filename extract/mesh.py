@@ -8,6 +8,7 @@ import numpy as np
 from .detection import CROP_PER_DETECTION, square_crop
 from .quiet import quiet_native
 from .regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS
+from .solutions import in_callers_thread
 from .subjects import SMALLEST_EYE_DISTANCE
 
 N_MESH_POINTS = 478
@@ -76,7 +77,8 @@ class SubjectMesh:
         with quiet_native():
             import mediapipe as mp
 
-            self._mesh = mp.solutions.face_mesh.FaceMesh(max_num_faces=1, refine_landmarks=True)
+            make = in_callers_thread(mp.solutions.face_mesh.FaceMesh)
+            self._mesh = make(max_num_faces=1, refine_landmarks=True)
             self._mesh.process(_BLANK)
         self._crop: tuple[float, float, float] | None = None  # centre x, centre y, side
         self._box: np.ndarray | None = None

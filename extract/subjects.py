@@ -1,6 +1,10 @@
 """Who is in the recording: a light first pass that links face detections into subjects, and the choice of one."""
 
-from collections.abc import Iterable
+import itertools
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -189,17 +193,19 @@ def scan_subjects(frames: Iterable[VideoFrame]) -> list[Subject]:
     linker = _Linker()
     change = SuddenChange(_CUT_FLOOR)
     looks = 0
-    next_look, next_tiles = -np.inf, -np.inf
-    with FaceFinder() as finder, FaceCheck() as is_face:
-        for frame in frames:
-            if frame.time < next_look:
-                continue
-            next_look = frame.time + SCAN_PERIOD_S - 1e-3
+    next_tiles = -np.inf
+    with (
+        FaceFinder() as finder,
+        FaceFinder() as second,
+        FaceCheck() as is_face,
+        # Closed before the finders are, so that none of them is closed at work.
+        closing(_seen_whole(_due(frames), (finder, second))) as seen,
+    ):
+        for frame, found in seen:
             looks += 1
             gray = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY)
             if change(thumbnail(gray)):
                 linker.cut(frame.time)
-            found = finder.whole(frame.rgb)
             for track in linker.missing(frame.time, found)[:_MOST_CLOSER_LOOKS]:
                 closer = [d for d in finder.near(frame.rgb, track.boxes[-1]) if _is_new(d, found)]
                 found += [d for d in closer if _fits(track.boxes[-1], d.box, _LINK_REACH, _LINK_RATIO)][:1]
@@ -215,6 +221,31 @@ def scan_subjects(frames: Iterable[VideoFrame]) -> list[Subject]:
     subjects = [_subject(tracks, looks) for tracks in people]
     fewest = _FEWEST_LOOKS if looks > 2 else 1
     return sorted((s for s in subjects if len(s.times) >= fewest), key=lambda s: (-s.presence, -s.mean_size))
+
+
+def _due(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+    """One frame every quarter second."""
+    due = -np.inf
+    for frame in frames:
+        if frame.time >= due:
+            due = frame.time + SCAN_PERIOD_S - 1e-3
+            yield frame
+
+
+def _seen_whole(
+    frames: Iterable[VideoFrame], finders: Sequence[FaceFinder]
+) -> Generator[tuple[VideoFrame, list[Detection]], None, None]:
+    """The frames, in order, and the faces seen in each whole picture, with as many pictures looked at side by side as
+    there are finders."""
+    under_way: deque[tuple[VideoFrame, Future[list[Detection]]]] = deque()
+    with ThreadPoolExecutor(len(finders), thread_name_prefix="facespot-finder") as pool:
+        for frame, finder in zip(frames, itertools.cycle(finders), strict=False):
+            if len(under_way) == len(finders):
+                earlier, found = under_way.popleft()
+                yield earlier, found.result()
+            under_way.append((frame, pool.submit(finder.whole, frame.rgb)))
+        for earlier, found in under_way:
+            yield earlier, found.result()
 
 
 def _is_new(detection: Detection, found: list[Detection]) -> bool:

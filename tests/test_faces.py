@@ -1,4 +1,5 @@
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ from facespot.extract.faces import FaceReport, FollowStats, choose_subject, foll
 from facespot.extract.frames import VideoFrame
 from facespot.extract.mesh import SubjectMesh, eye_centres, implausibility, mesh_box
 from facespot.extract.regions import NOSE_MESH_POINTS
-from facespot.extract.subjects import SMALLEST_EYE_DISTANCE, Subject
+from facespot.extract.solutions import in_callers_thread
+from facespot.extract.subjects import SMALLEST_EYE_DISTANCE, Subject, _seen_whole
 from scipy.ndimage import gaussian_filter
 
 cv2 = pytest.importorskip("cv2")
@@ -90,6 +92,40 @@ def test_the_face_present_longest_comes_first(two_subjects):
     assert choose_subject(two_subjects, "largest") is second
     assert choose_subject(two_subjects, 1) is second
     assert choose_subject(two_subjects, "1") is second
+
+
+class Meeting:
+    """Stands in for a finder; two of them finish their first picture only together."""
+
+    barrier = threading.Barrier(2)
+
+    def __init__(self):
+        self.turn = threading.Lock()
+        self.seen = []
+
+    def whole(self, rgb):
+        assert self.turn.acquire(blocking=False)  # never at two pictures at once
+        if not self.seen:
+            self.barrier.wait(10)
+        self.seen.append(int(rgb[0, 0, 0]))
+        self.turn.release()
+        return [self.seen[-1]]
+
+
+def test_two_pictures_are_looked_at_side_by_side_and_come_in_order():
+    frames = film(np.full((2, 2, 3), i, np.uint8) for i in range(9))
+    finders = Meeting(), Meeting()
+    assert [(frame.index, found) for frame, found in _seen_whole(frames, finders)] == [(i, [i]) for i in range(9)]
+    assert [finder.seen for finder in finders] == [[0, 2, 4, 6, 8], [1, 3, 5, 7]]
+
+
+def test_an_impatient_reader_leaves_no_finder_at_work():
+    finders = Meeting(), Meeting()
+    looking = _seen_whole(film([np.zeros((2, 2, 3), np.uint8)] * 9), finders)
+    next(looking)
+    looking.close()
+    assert not any(thread.name.startswith("facespot-finder") for thread in threading.enumerate())
+    assert all(finder.turn.acquire(blocking=False) for finder in finders)
 
 
 def test_follows_the_chosen_face_and_never_the_other(two_people, two_subjects):
@@ -305,6 +341,24 @@ def test_mesh_is_in_pixels_of_the_whole_picture(head, mesh):
     expected = np.array([[p.x, p.y, p.z] for p in seen]) * 480
     distance = np.linalg.norm(np.subtract(*eye_centres(mesh)))
     assert np.abs(mesh - expected).mean() < 0.03 * distance
+
+
+def test_solutions_in_the_callers_thread_answer_the_same_without_threads(head):
+    import mediapipe as mp
+
+    picture = paste(background(), head, 160, 80)
+    solution = mp.solutions.face_mesh.FaceMesh
+    tasks = Path("/proc/self/task")
+    answers = []
+    for make in (solution, in_callers_thread(solution)):
+        before = set(tasks.iterdir()) if tasks.exists() else set()
+        with make(max_num_faces=1, refine_landmarks=True) as mesh:
+            seen = [mesh.process(picture).multi_face_landmarks[0].SerializeToString() for _ in range(3)]
+            own = set(tasks.iterdir()) - before if tasks.exists() else set()
+        answers.append((seen, own))
+    (expected, _), (found, threads) = answers
+    assert found == expected
+    assert not threads
 
 
 def test_plausible_and_implausible_meshes(mesh):
