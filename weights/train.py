@@ -28,7 +28,7 @@ GLITCHES = 0.25
 TUNING_RATE = 6e-4
 TUNING_SEED = 1000
 # Confidence from which a macro- or micro-expression is reported. Chosen on rendered portraits, see the model card.
-MIN_CONFIDENCE = (0.80, 0.74)
+MIN_CONFIDENCE = (0.78, 0.74)
 
 
 State = Mapping[str, torch.Tensor]
