@@ -19,7 +19,7 @@ import torch
 from facespot.extract.features import FaceFeatures
 from facespot.extract.timebase import Timebase
 from facespot.models.checkpoint import save_checkpoint
-from facespot.models.context import ContextConfig
+from facespot.models.context import ContextConfig, pack_ensemble
 from facespot.spotting.datasets.points import sample_points
 from facespot.spotting.datasets.records import make_records
 from facespot.spotting.point_videos import PointVideo
@@ -60,9 +60,8 @@ def train_variant(name: str, out: Path, clips: int, steps: int, seed: int) -> No
     recipe = replace(SupervisedRecipe(steps=steps, glitches=GLITCHES), **variant.recipe)
     corpus = simulate_corpus(clips, seed, laboratory_share=variant.laboratory_share)
     for _, _, network in train_supervised(corpus, config, recipe, seed):
-        state = {f"0.{key}": tensor for key, tensor in network.state_dict().items()}
-    voting = {"min_confidence": MIN_CONFIDENCE}
-    save_checkpoint(out, "context", {"network": config.to_dict(), "members": 1, "voting": voting}, state)
+        settings, state = pack_ensemble([(config, network.state_dict())])
+    save_checkpoint(out, "context", {**settings, "voting": {"min_confidence": MIN_CONFIDENCE}}, state)
 
 
 def train_points(out: Path, clips: int, steps: int, seed: int) -> None:

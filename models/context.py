@@ -6,6 +6,7 @@ the paper's two outputs (intensity, class) every tick says how far away the onse
 are, which separates expressions that touch.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -141,6 +142,27 @@ class ContextSpotter(nn.Module):
             return answer
         per_tick = (t.repeat_interleave(TICKS_PER_TOKEN, dim=1)[:, :ticks] for t in (features, attention))
         return replace(answer, **dict(zip(("features", "attention"), per_tick, strict=True)))
+
+
+def pack_ensemble(
+    networks: Sequence[tuple[ContextConfig, Mapping[str, Tensor]]],
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Configuration and tensors of a checkpoint of several networks, from the configuration and tensors of each."""
+    state = {f"{i}.{name}": tensor for i, (_, one) in enumerate(networks) for name, tensor in one.items()}
+    return {"networks": [config.to_dict() for config, _ in networks]}, state
+
+
+def unpack_ensemble(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> list[ContextSpotter]:
+    """The networks of a checkpoint that `pack_ensemble` described.
+
+    Raises KeyError, TypeError, ValueError or RuntimeError for a checkpoint that is not one, holds no network or holds
+    tensors of another size.
+    """
+    networks = [ContextSpotter(ContextConfig.from_dict(values)) for values in config["networks"]]
+    if not networks:
+        raise ValueError("an ensemble has at least one member")
+    nn.ModuleList(networks).load_state_dict(state)
+    return networks
 
 
 def _tokens(x: Tensor) -> Tensor:

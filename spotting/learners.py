@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ..errors import WeightsError
 from ..models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from ..models.context import ContextConfig, ContextOutput, ContextSpotter, mirror_inputs
+from ..models.context import ContextOutput, ContextSpotter, mirror_inputs, pack_ensemble, unpack_ensemble
 from ..models.gim import GIMOutput, GIMSpotter
 from .losses import RELIABLE, point_loss
 from .point_videos import Window
@@ -121,13 +121,12 @@ class ContextLearner(Learner):
         self._settings = recipe.loss
         self._before: nn.ModuleList | None = None
         if checkpoint is None:
-            self._config: dict[str, Any] = {"network": recipe.context.to_dict(), "members": 1}
-            self.networks = nn.ModuleList([ContextSpotter(recipe.context)])
+            fresh = ContextSpotter(recipe.context)
+            self._config, _ = pack_ensemble([(recipe.context, fresh.state_dict())])
+            self.networks = nn.ModuleList([fresh])
             return
         self._config = checkpoint.config
-        config = ContextConfig.from_dict(checkpoint.config["network"])
-        self.networks = nn.ModuleList(ContextSpotter(config) for _ in range(checkpoint.config["members"]))
-        self.networks.load_state_dict(checkpoint.state)
+        self.networks = nn.ModuleList(unpack_ensemble(checkpoint.config, checkpoint.state))
         self.decodes_itself = "voting" in self._config
         if self.decodes_itself:
             self._before = deepcopy(self.networks).eval().requires_grad_(False)

@@ -16,7 +16,7 @@ from ..extract.features import FaceFeatures
 from ..extract.geometry import geometry_channels
 from ..extract.mapped import release
 from ..models.checkpoint import Checkpoint, load_checkpoint
-from ..models.context import ContextConfig, ContextSpotter, mirror_inputs
+from ..models.context import ContextSpotter, mirror_inputs, unpack_ensemble
 from ..models.gim import GIMSpotter, GIMSpotterConfig
 from .decoding import DecodingSettings, decode
 from .device import resolve_device
@@ -185,17 +185,7 @@ def _rebuild(checkpoint: Checkpoint) -> tuple[list[torch.nn.Module], VotingSetti
         plain = GIMSpotter(gim_config(checkpoint))
         plain.load_state_dict(checkpoint.state)
         return [plain], cut
-    config, members = ContextConfig.from_dict(checkpoint.config["network"]), checkpoint.config["members"]
-    if members < 1:
-        raise ValueError("an ensemble has at least one member")
-    networks: list[torch.nn.Module] = []
-    for member in range(members):
-        prefix = f"{member}."
-        network = ContextSpotter(config)
-        network.load_state_dict(
-            {k.removeprefix(prefix): v for k, v in checkpoint.state.items() if k.startswith(prefix)}
-        )
-        networks.append(network)
+    networks = unpack_ensemble(checkpoint.config, checkpoint.state)
     # Networks that learnt from points have never seen an onset or offset, so their ticks cannot vote for one.
     voting = checkpoint.config.get("voting")
     if voting is None:

@@ -2,6 +2,7 @@
 
 import builtins
 import inspect
+import json
 from dataclasses import fields, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from facespot.errors import AnnotationError, FacespotError, WeightsError
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
-from facespot.models.context import ContextConfig, ContextSpotter
+from facespot.models.context import ContextSpotter, pack_ensemble
 from facespot.spotting.datasets.points import sample_points
 from facespot.spotting.extents import motion_extents
 from facespot.spotting.intervals import EXPRESSION_TYPES, Interval
@@ -267,16 +268,15 @@ def test_points_in_breaks_of_the_face_are_lost_and_others_keep_their_place():
 
 def test_tuning_starts_from_the_given_weights_and_keeps_their_sense_of_ends(videos, tmp_path):
     torch.manual_seed(0)
-    network = ContextSpotter(CONTEXT)
-    state = {f"{m}.{name}": value for m in range(2) for name, value in network.state_dict().items()}
-    config = {"network": CONTEXT.to_dict(), "members": 2, "voting": {"min_confidence": [0.1, 0.1]}}
+    sizes = [CONTEXT, replace(CONTEXT, geometry=False)]
+    config, state = pack_ensemble([(size, ContextSpotter(size).state_dict()) for size in sizes])
+    config["voting"] = {"min_confidence": [0.1, 0.1]}
     start = tmp_path / "start.safetensors"
     save_checkpoint(start, "context", config, state)
     reports = []
     tuned = train(videos, tiny("context", epochs=3), tmp_path / "tuned", init=start, progress=reports.append)
     loaded = load_checkpoint(tuned, "context")
-    assert ContextConfig.from_dict(loaded.config["network"]) == CONTEXT
-    assert loaded.config["voting"] == config["voting"]
+    assert loaded.config == json.loads(json.dumps(config))
     assert any(not torch.equal(loaded.state[name], state[name]) for name in state)
     assert reports[-1].terms["anchor"] < 0.1
     assert Spotter.load(tuned, "cpu").curves(clip(0)[0]).reach is not None
