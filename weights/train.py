@@ -1,9 +1,9 @@
 """Remakes the shipped weights from a seed: `python -m facespot.weights.train`, or `make weights`.
 
 Nothing is downloaded and no recording of a person is used: a corpus of simulated clips (`spotting.simulation`), some
-`ContextSpotter` networks that differ in their seed, a shorter second round of theirs on fresh clips, and networks that
-see the flow alone, on clips of their own. In all of it tracks slip now and then. The networks of both rounds and those
-of flow make up the ensemble. The model card, README.md in this folder, has the figures.
+`ContextSpotter` networks that differ in their seed, then a shorter second round of theirs on fresh clips. In both,
+tracks slip now and then. The networks of both rounds make up the ensemble. The model card, README.md in this folder,
+has the figures.
 """
 
 import os
@@ -24,10 +24,9 @@ from ..spotting.supervised import SupervisedRecipe, train_supervised
 
 # Share of clips with slipping tracks.
 GLITCHES = 0.25
-# Learning rate of the second round. Distance of the seeds, of its clips and of the networks of flow, from the first's.
+# The second round: learning rate, distance of its seed from the first round's.
 TUNING_RATE = 6e-4
 TUNING_SEED = 1000
-FLOW_SEED = 2000
 # Confidence from which a macro- or micro-expression is reported. Chosen on rendered portraits, see the model card.
 MIN_CONFIDENCE = (0.78, 0.74)
 
@@ -97,9 +96,7 @@ def _simulate(clips: int, seed: int) -> dict[int, ClipBatch]:
 @click.option("--steps", default=9000, show_default=True, help="optimiser steps of each member")
 @click.option("--tuning-clips", default=4000, show_default=True, help="simulated clips of the second round")
 @click.option("--tuning-steps", default=2500, show_default=True, help="optimiser steps of the second round; 0: none")
-@click.option("--flow-clips", default=6000, show_default=True, help="simulated clips of the networks of flow alone")
-@click.option("--flow-steps", default=6000, show_default=True, help="optimiser steps of those; 0: no such networks")
-@click.option("--members", default=2, show_default=True, help="networks of each round, and of flow alone")
+@click.option("--members", default=2, show_default=True, help="networks of each round")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 @click.option(
     "-o",
@@ -114,8 +111,6 @@ def main(
     steps: int,
     tuning_clips: int,
     tuning_steps: int,
-    flow_clips: int,
-    flow_steps: int,
     members: int,
     device: str,
     output: Path,
@@ -131,23 +126,8 @@ def main(
         recipe = replace(recipe, steps=tuning_steps, rate=TUNING_RATE)
         corpus = _simulate(tuning_clips, seed + TUNING_SEED)
         networks += [(config, state) for state in _train_members(corpus, config, recipe, seeds, place, states)]
-    if flow_steps:
-        # Flow is dropped in training so that geometry is learnt too; alone it must stay.
-        config = replace(config, geometry=False)
-        recipe = SupervisedRecipe(steps=flow_steps, glitches=GLITCHES, flow_dropout=0.0)
-        corpus, seeds = _simulate(flow_clips, seed + FLOW_SEED), [seed + FLOW_SEED + m for m in range(members)]
-        fresh = _train_members(corpus, config, recipe, seeds, place, [None] * members)
-        networks += [(config, state) for state in fresh]
     settings, state = pack_ensemble(networks)
-    notes = {
-        "seed": seed,
-        "clips": clips,
-        "steps": steps,
-        "tuning_clips": tuning_clips,
-        "tuning_steps": tuning_steps,
-        "flow_clips": flow_clips,
-        "flow_steps": flow_steps,
-    }
+    notes = {"seed": seed, "clips": clips, "steps": steps, "tuning_clips": tuning_clips, "tuning_steps": tuning_steps}
     settings["voting"] = {"min_confidence": MIN_CONFIDENCE}
     digest = save_checkpoint(output, "context", settings, state, notes)
     click.echo(f"{output}: {digest}  ({time.monotonic() - started:.0f} s)")
