@@ -63,9 +63,18 @@ def record(seed: Sequence[int], degrees: float, gain: float) -> tuple[FaceFeatur
 @click.option("--gain", default=0.2, help="Strength of their movements.")
 @click.option("--epochs", default=20)
 @click.option("--rate", default=2e-4)
+@click.option("--durations", type=click.Choice(["landmarks", "intensity"]), help="Instead of the recipe's.")
 @click.option("--seeds", default="0,1,2")
 def main(
-    work: Path, points: int, clips: int, degrees: float, gain: float, epochs: int, rate: float, seeds: str
+    work: Path,
+    points: int,
+    clips: int,
+    degrees: float,
+    gain: float,
+    epochs: int,
+    rate: float,
+    durations: str | None,
+    seeds: str,
 ) -> None:
     torch.set_num_threads(1)
     with as_file(files("facespot.weights") / DEFAULT_WEIGHTS) as shipped:
@@ -81,9 +90,10 @@ def main(
             # The network already knows what an expression is: labels start from its own opinion.
             recipe = replace(recipe, epochs=epochs, rate=rate, empty=1.0, batch=4)
             recipe = recipe.with_labels(stage_epochs=(0, 0), threshold_epochs=epochs)
-            tuned = train(
-                videos, recipe, work / f"{points}-{degrees:g}-{gain:g}-{epochs}-{rate:g}-{seed}", seed, init=shipped
-            )
+            if durations is not None:
+                recipe = recipe.with_labels(durations=durations)
+            name = f"{points}-{degrees:g}-{gain:g}-{epochs}-{rate:g}-{recipe.labels.durations}-{seed}"
+            tuned = train(videos, recipe, work / name, seed, init=shipped)
             for name, weights in (("shipped", shipped), ("tuned", tuned)):
                 spotter = Spotter.load(weights, "cpu")
                 found = evaluate(Recording(truth, spotter.intervals(features)[0]) for features, truth in judged)
