@@ -8,7 +8,7 @@ out of place the window moves and every picture still in reach is cut again, so 
 compared share one window and its moves never show up as motion.
 
 Sparse Lucas-Kanade is the default: on a rendered portrait (`benchmarks/flow_noise.py`) dense inverse search showed only
-about half of a small local motion, because it smooths across the face, left no less noise and took four times as long.
+about half of a small local motion, because it smooths across the face, left no less noise and took five times as long.
 """
 
 from collections import deque
