@@ -25,7 +25,7 @@ from facespot.spotting.datasets.records import make_records
 from facespot.spotting.point_videos import PointVideo
 from facespot.spotting.points import Point
 from facespot.spotting.recipes import PointRecipe
-from facespot.spotting.simulation.corpus import CLIP_TICKS, LABORATORY_SHARE, film_clip, simulate_corpus
+from facespot.spotting.simulation.corpus import LABORATORY_SHARE, clip_counts, film_clip, simulate_corpus
 from facespot.spotting.simulation.timeline import Event
 from facespot.spotting.supervised import SupervisedRecipe, train_supervised
 from facespot.spotting.training import PointTrainer
@@ -90,8 +90,8 @@ def train_points(out: Path, clips: int, steps: int, seed: int) -> None:
 def point_clips(clips: int, seed: int) -> list[PointVideo]:
     """The clips of `simulate_corpus` with one point per expression, drawn around its apex as the paper does."""
     videos = []
-    for ticks, share in CLIP_TICKS.items():
-        for number in range(max(1, round(clips * share))):
+    for ticks, count in clip_counts(clips).items():
+        for number in range(count):
             performance, seen = film_clip(ticks, (seed, ticks, number))
             name = f"{ticks}_{number}"
             features = FaceFeatures(

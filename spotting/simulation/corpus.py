@@ -39,6 +39,11 @@ class ClipBatch:
         return self.snippets.shape[1]
 
 
+def clip_counts(clips: int) -> dict[int, int]:
+    """How many clips of each length make up a corpus of about `clips`."""
+    return {ticks: max(1, round(clips * share)) for ticks, share in CLIP_TICKS.items()}
+
+
 def film_clip(
     ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE
 ) -> tuple[Performance, Observation]:
@@ -85,7 +90,7 @@ def simulate_corpus(
 
     The same seed gives the same clips whatever the number of workers (processes).
     """
-    counts = {ticks: max(1, round(clips * share)) for ticks, share in CLIP_TICKS.items()}
+    counts = clip_counts(clips)
     jobs = [(*chunk, laboratory_share) for chunk in _chunks(counts, seed, 25)]
     if workers == 1:
         parts = [_simulate_many(*job) for job in jobs]
