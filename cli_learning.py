@@ -45,8 +45,8 @@ _RECIPE_OPTIONS = (
         show_default=True,
         help="Network and schedule that a CPU can train, or the published ones (needs a GPU).",
     ),
-    click.option("--epochs", type=click.IntRange(1), help="Instead of the preset's."),
-    click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate, instead of the preset's."),
+    click.option("--epochs", type=click.IntRange(1), help="Instead of the preset's; with --init, of the tuning's."),
+    click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate, likewise."),
     click.option(
         "--labels",
         type=click.Choice(["gim", "hard", "cosine", "class-mean"]),
@@ -138,7 +138,6 @@ def train(
     from .spotting.training import train as train_points
 
     seed = options["seed"]
-    recipe = _recipe(options)
     prepared, records = PreparedSet(features), read_annotations(annotations, fps)
     told, trainer = "points", {}
     if options["model"] == AUW_GCN:
@@ -146,6 +145,7 @@ def train(
         videos, pairing = pair_intervals(prepared, records)
     else:
         videos, pairing = pair_points(prepared, sample_points(records, seed))
+    recipe = _recipe(options, sum(v.features.timebase.n_ticks for v in videos))
     if not quiet:
         click.echo(f"{sum(len(getattr(v, told)) for v in videos)} {told} in {len(videos)} videos")
         for video in pairing.without_features:
@@ -258,15 +258,16 @@ def _loso(output: Path, quiet: bool, options: dict[str, Any]) -> tuple[dict[str,
     from .spotting.prepared import PreparedSet
     from .spotting.protocol import evaluate_loso
 
-    records, trainer = read_annotations(options["annotations"], options["fps"]), None
+    prepared, trainer = PreparedSet(options["dataset"]), None
+    records = read_annotations(options["annotations"], options["fps"])
     if options["model"] == AUW_GCN:
-        trainer = functools.partial(auw_trainer, records=match_videos(records, list(PreparedSet(options["dataset"]))))
+        trainer = functools.partial(auw_trainer, records=match_videos(records, list(prepared)))
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(unit=" folds", disable=quiet or None, file=sys.stderr))
         result = evaluate_loso(
             options["dataset"],
             records,
-            _recipe(options),
+            _recipe(options, sum(video.ticks for video in prepared)),
             output,
             seed=options["seed"],
             folds=options["folds"],
@@ -323,7 +324,8 @@ def simulate(timeline: Path, output: Path, lengths: Path | None, tail: float, se
         click.echo(f"{len(made)} videos, {minutes:.1f} minutes -> {click.format_filename(output)}")
 
 
-def _recipe(options: dict[str, Any]) -> "PointRecipe | AuwRecipe":
+def _recipe(options: dict[str, Any], ticks: int) -> "PointRecipe | AuwRecipe":
+    """ticks: how much there is to learn from."""
     from dataclasses import replace
 
     from .spotting.auw_training import AuwRecipe
@@ -339,11 +341,13 @@ def _recipe(options: dict[str, Any]) -> "PointRecipe | AuwRecipe":
         return replace(recipe, epochs=options["epochs"] or recipe.epochs, rate=options["rate"] or recipe.rate)
     try:
         recipe = PointRecipe.preset(options["preset"], options["model"], options["size"])
+        if options["init"] and options["model"] == "context":
+            recipe = PointRecipe.tuning(options["preset"], ticks)
         recipe = replace(recipe, epochs=options["epochs"] or recipe.epochs, rate=options["rate"] or recipe.rate)
         labels = {"strategy": options["labels"].replace("-", "_"), "overlap": options["overlap"]}
-        if options["durations"]:
+        if options["durations"] not in (None, recipe.labels.durations):
             rules = PseudoLabelSettings.own() if options["durations"] == "landmarks" else PseudoLabelSettings()
-            labels |= {"durations": rules.durations, "certain": rules.certain}
+            labels |= {"durations": rules.durations, "certain": rules.certain, "margin": None}
         if options["k_c"]:
             labels["duration"] = (options["k_c"], recipe.labels.duration[1])
         recipe = recipe.with_labels(**labels).with_loss(intensity=options["intensity_loss"])

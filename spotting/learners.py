@@ -5,11 +5,11 @@ The paper's network and the project's own have different inputs and outputs; the
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,7 +22,13 @@ from .losses import RELIABLE, point_loss
 from .point_videos import Window
 from .pseudo_labels import PseudoLabels
 from .recipes import PointRecipe
+from .simulation.corpus import simulate_corpus
 from .spotter import gim_config
+from .supervised import ClipSampler, SupervisedRecipe, class_loss, interval_loss
+
+# Of the clips that tuned weights go on practising on.
+_PRACTICE = SupervisedRecipe(ticks_per_step=2560, glitches=0.25)
+_PRACTICE_SEED = 77
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +36,12 @@ class Answer:
     """What one network says of a batch of windows padded to T ticks.
 
     output: with gradients. steady: intensity and attention without dropout and gradient, for making labels.
-    raw: the context network's own output, None from the paper's; before: that of the network it was tuned from.
+    logits: class scores (B, T, 2) of the context network before the sigmoid, None from the paper's.
     """
 
     output: GIMOutput
     steady: tuple[Tensor, Tensor]
-    raw: ContextOutput | None = None
-    before: ContextOutput | None = None
+    logits: Tensor | None = None
 
 
 class Learner(ABC):
@@ -111,15 +116,13 @@ class ContextLearner(Learner):
     """The project's own network. Its class scores say "inside an expression of this class"; all reliable ticks teach.
 
     Points tell nothing about onset and offset. Fresh weights therefore come with the paper's decoding, of intensity and
-    class alone. Tuned weights keep their own: where the network saw onset and offset before the tuning, an anchor keeps
-    it while the trunk changes.
+    class alone. Weights that know both ends and vote for them keep that decoding when tuned, and what it rests on by
+    rehearsal: every step also sees simulated clips, of which everything is known.
     """
-
-    _ANCHOR = 0.5
 
     def __init__(self, recipe: PointRecipe, checkpoint: Checkpoint | None = None) -> None:
         self._settings = recipe.loss
-        self._before: nn.ModuleList | None = None
+        self._practice: ClipSampler | None = None
         if checkpoint is None:
             fresh = ContextSpotter(recipe.context)
             self._config, _ = pack_ensemble([(recipe.context, fresh.state_dict())])
@@ -128,17 +131,13 @@ class ContextLearner(Learner):
         self._config = checkpoint.config
         self.networks = nn.ModuleList(unpack_ensemble(checkpoint.config, checkpoint.state))
         self.decodes_itself = "voting" in self._config
-        if self.decodes_itself:
-            self._before = deepcopy(self.networks).eval().requires_grad_(False)
+        if self.decodes_itself and recipe.rehearsal:
+            self._practice = ClipSampler(simulate_corpus(recipe.rehearsal, _PRACTICE_SEED), _PRACTICE)
 
     def answer(self, member: int, windows: Sequence[Window], device: torch.device) -> Answer:
         raw = self._stacked(self.networks[member], windows, device)
         output = GIMOutput(raw.features, raw.attention, raw.intensity.sigmoid(), raw.class_scores.sigmoid())
-        before = None
-        if self._before is not None:
-            with torch.no_grad():
-                before = self._stacked(self._before.to(device)[member], windows, device)
-        return Answer(output, (output.intensity.detach(), output.attention.detach()), raw, before)
+        return Answer(output, (output.intensity.detach(), output.attention.detach()), raw.class_scores)
 
     @staticmethod
     def _stacked(network: nn.Module, windows: Sequence[Window], device: torch.device) -> ContextOutput:
@@ -159,16 +158,24 @@ class ContextLearner(Learner):
         # Without pseudo-apexes the paper's apex term is zero.
         terms = point_loss(answer.output, [replace(t, apex=None) for t in targets], "journal", self._settings)
         del terms["apex"]
-        inside = [inside_loss(answer.output.class_scores[b, : len(t)], t) for b, t in enumerate(targets)]
+        if self.decodes_itself:
+            # The loss the weights come from, so that confidences keep their meaning.
+            inside = [known_class_loss(answer.logits[b, : len(t)], t) for b, t in enumerate(targets)]
+        else:
+            inside = [inside_loss(answer.output.class_scores[b, : len(t)], t) for b, t in enumerate(targets)]
         terms["inside"] = torch.stack(inside).mean()
         terms["total"] = terms["total"] + terms["inside"]
-        if answer.before is not None:
-            now, before, mask = answer.raw, answer.before, _padding_mask(targets, answer.output.intensity)
-            far = ((now.reach - before.reach).abs() / (1 + before.reach)).mean(dim=-1)
-            doubt = (now.quality.sigmoid() - before.quality.sigmoid()).square()
-            terms["anchor"] = ((far + doubt) * mask).sum() / mask.sum()
-            terms["total"] = terms["total"] + self._ANCHOR * terms["anchor"]
+        if self._practice is not None:
+            terms["rehearsal"] = self._rehearse(self.networks[member], terms["total"].device)
+            terms["total"] = terms["total"] + terms["rehearsal"]
         return terms
+
+    def _rehearse(self, network: nn.Module, device: torch.device) -> Tensor:
+        # Drawn from torch's own generator, which the trainer seeds by the epoch.
+        seed = int(torch.randint(2**31, ()))
+        generator = torch.Generator().manual_seed(seed)
+        snippets, geometry, target = self._practice.draw(np.random.default_rng(seed), generator)
+        return sum(interval_loss(network(snippets.to(device), geometry.to(device)), target.to(device)).values())
 
     def save(self, path: Path, min_confidence: tuple[float, float] | None, notes: dict[str, Any]) -> str:
         config = self._config if min_confidence is None else {**self._config, "min_confidence": min_confidence}
@@ -187,10 +194,12 @@ def inside_loss(scores: Tensor, target: PseudoLabels) -> Tensor:
     return positive + neutral
 
 
-def _padding_mask(targets: Sequence[PseudoLabels], like: Tensor) -> Tensor:
-    """(B, T) 1 on ticks of the windows, 0 on padding."""
-    lengths = torch.tensor([len(t) for t in targets], device=like.device)
-    return (torch.arange(like.shape[1], device=like.device)[None] < lengths[:, None]).float()
+def known_class_loss(logits: Tensor, target: PseudoLabels) -> Tensor:
+    """`class_loss` of class scores (N, 2) where the class of a tick is known: reliable labels and neutral ticks."""
+    reliable = target.labels > RELIABLE
+    known = reliable.any(dim=1)
+    known[target.neutral] = True
+    return class_loss(logits, reliable.float(), known.float())
 
 
 def _inputs(window: Window) -> tuple[Tensor, Tensor]:

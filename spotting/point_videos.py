@@ -1,6 +1,6 @@
 """Features and points of many videos, as training takes them, and the windows an epoch visits."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -132,6 +132,17 @@ def certainly_neutral(window: Window, reach: tuple[int, int]) -> torch.Tensor:
     for point in window.stretch.points:
         tick, far = point.tick - window.start, reach[EXPRESSION_TYPES.index(point.type)]
         free[max(0, tick - far) : max(0, tick + far + 1)] = False
+    return free
+
+
+def outside_extents(window: Window, extents: Iterable[tuple[int, int]], margin: int) -> torch.Tensor:
+    """(n,) bool: ticks of a window more than `margin` ticks outside every extent.
+
+    extents: first and last tick of each, in ticks of the window's stretch.
+    """
+    free = torch.ones(len(window), dtype=torch.bool)
+    for first, last in extents:
+        free[max(0, first - margin - window.start) : max(0, last + margin + 1 - window.start)] = False
     return free
 
 

@@ -40,9 +40,10 @@ class PseudoLabelSettings:
         tell of each point (`extents`); "landmarks" has no use for expansion, threshold and longest.
     certain: ticks from every point of a class beyond which nothing of its expression can lie; what is that far from all
         points is neutral whatever its intensity. None leaves it to eq. 6, as the paper does.
+    margin: ticks from the ranges that the landmarks tell, beyond which everything is neutral; bolder than `certain`.
     stage_epochs: epochs of stages 1 and 2. threshold_epochs: epoch count after which theta has reached its last value.
     release_windows: the windows of the authors' code: one-sided in stage 1, growing in stage 2, never the last tick.
-    Raises ValueError for an unknown strategy, overlap rule or source of durations.
+    Raises ValueError for an unknown strategy, overlap rule or source of durations, and for a margin of other ranges.
     """
 
     strategy: Strategy = "gim"
@@ -53,6 +54,7 @@ class PseudoLabelSettings:
     longest: tuple[float, float] = (1.125, 1.0)
     durations: Durations = "intensity"
     certain: tuple[int, int] | None = None
+    margin: int | None = None
     expansion: float = 1.2
     threshold: tuple[float, float] = (0.8, 0.5)
     stage_epochs: tuple[int, int] = (1, 4)
@@ -66,6 +68,8 @@ class PseudoLabelSettings:
             raise ValueError(f"overlap must be one of {get_args(Overlap)}, got {self.overlap!r}")
         if self.durations not in get_args(Durations):
             raise ValueError(f"durations must be one of {get_args(Durations)}, got {self.durations!r}")
+        if self.margin is not None and self.durations != "landmarks":
+            raise ValueError("only ranges from the landmarks have a margin")
 
     @classmethod
     def reference(cls) -> "PseudoLabelSettings":
@@ -76,6 +80,11 @@ class PseudoLabelSettings:
     def own(cls) -> "PseudoLabelSettings":
         """The project's own: durations from the landmarks, and whatever no expression can reach is neutral."""
         return cls(durations="landmarks", certain=(120, 17))
+
+    @classmethod
+    def tuning(cls) -> "PseudoLabelSettings":
+        """For weights that know what an expression is: ranges at once, and all that lies outside them is neutral."""
+        return cls(durations="landmarks", margin=4, stage_epochs=(0, 0))
 
     def stage(self, epoch: int) -> int:
         """1, 2 or 3 for a 0-based epoch."""

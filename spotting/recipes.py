@@ -14,6 +14,9 @@ Network = Literal["journal", "iclr2025", "context"]
 Preset = Literal["own", "samm-lv", "casme2"]
 Size = Literal["small", "paper"]
 Optimiser = Literal["adam", "adamw"]
+REHEARSAL_CLIPS = 300
+_TUNING_STEPS = 150
+_LEAST_TUNING_EPOCHS = 3
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class PointRecipe:
     `halve_every` epochs. optimiser: "adam" adds the weight decay to the gradient, as the paper does; "adamw" applies it
     to the weights. window: ticks that are learnt from at once, None for whole stretches as in the paper; `empty` is
     then the share of the windows without a point that an epoch visits, chosen anew each time. batch: windows per step.
-    mirror: half of the windows are mirrored. encoder, context: sizes of either network.
+    mirror: half of the windows are mirrored. rehearsal: simulated clips that tuned weights go on practising on, so that
+    they keep what points cannot teach: where an expression begins and ends. encoder, context: sizes of either network.
     Raises ValueError for an unknown network or optimiser, and for numbers outside their range.
     """
 
@@ -41,6 +45,7 @@ class PointRecipe:
     empty: float = 0.2
     batch: int = 8
     mirror: bool = True
+    rehearsal: int = 0
     encoder: SpotFormerConfig = field(default_factory=SpotFormerConfig)
     context: ContextConfig = field(default_factory=ContextConfig)
 
@@ -74,6 +79,19 @@ class PointRecipe:
             # Its features are compared over seconds, and it sees more than one window's length of 192 ticks.
             return cls(network, PseudoLabelSettings.own(), loss, window=384, epochs=60, halve_every=20)
         return cls(network, loss=loss)
+
+    @classmethod
+    def tuning(cls, preset: Preset = "own", ticks: int = 0) -> "PointRecipe":
+        """To go on from the shipped weights. ticks: how much there is to learn from, for the number of epochs.
+
+        Raises ValueError for an unknown preset.
+        """
+        base, batch = cls.preset(preset, "context"), 4
+        steps = max(1, round(ticks / base.window / batch))
+        epochs = max(_LEAST_TUNING_EPOCHS, round(_TUNING_STEPS / steps))
+        labels = PseudoLabelSettings.tuning()
+        rest = {"epochs": epochs, "rate": 5e-4, "halve_every": max(1, epochs // 3), "empty": 1.0, "batch": batch}
+        return replace(base, labels=labels, rehearsal=REHEARSAL_CLIPS, **rest)
 
     @property
     def gim(self) -> GIMSpotterConfig:

@@ -41,6 +41,10 @@ class Targets:
         index = torch.from_numpy(rows)
         return Targets(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
+    def to(self, device: torch.device | str) -> "Targets":
+        """The same on another device."""
+        return Targets(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
 
 def make_targets(events: Sequence[Sequence[Event]], intensity: np.ndarray) -> Targets:
     """Targets of n clips of T ticks from their events and intensity (n, T).
@@ -68,23 +72,28 @@ def make_targets(events: Sequence[Sequence[Event]], intensity: np.ndarray) -> Ta
     return Targets(*(torch.from_numpy(a) for a in (classes, weight, reach, inside)), curves)
 
 
+def class_loss(scores: Tensor, classes: Tensor, weight: Tensor) -> Tensor:
+    """Focal cross-entropy (exponent 0.5). scores: (..., 2) logits; classes: (..., 2) 0 or 1; weight: (...) of ticks."""
+    surprise = (classes - torch.sigmoid(scores)).abs().detach().sqrt()
+    entropy = F.binary_cross_entropy_with_logits(scores, classes, reduction="none")
+    # The constant makes up for the factor of a mean surprise.
+    return (entropy * surprise * weight[..., None]).mean() / 0.175
+
+
 def interval_loss(output: ContextOutput, target: Targets) -> dict[str, Tensor]:
     """Terms of the loss; their sum is minimised.
 
-    class: focal cross-entropy (exponent 0.5, weights of the ends reduced). reach: 1 - IoU of each tick's own interval.
+    class: `class_loss`, in which the ends weigh less. reach: 1 - IoU of each tick's own interval.
     intensity: mean squared error, the paper's eq. 9 with the true curve. quality: cross-entropy against the IoU
     reached.
     """
-    probability = torch.sigmoid(output.class_scores)
-    surprise = (target.classes - probability).abs().detach().sqrt()
-    entropy = F.binary_cross_entropy_with_logits(output.class_scores, target.classes, reduction="none")
     n_inside = target.inside.sum() + 1
     shared = torch.minimum(output.reach, target.reach).sum(-1) + 1
     joint = torch.maximum(output.reach, target.reach).sum(-1) + 1
     iou = shared / joint
     quality = F.binary_cross_entropy_with_logits(output.quality, iou.detach(), reduction="none")
     return {
-        "class": (entropy * surprise * target.weight[..., None]).mean() / 0.175,
+        "class": class_loss(output.class_scores, target.classes, target.weight),
         "reach": 0.5 * ((1 - iou) * target.inside).sum() / n_inside,
         "intensity": (torch.sigmoid(output.intensity) - target.intensity).square().mean(),
         "quality": 0.25 * (quality * target.inside).sum() / n_inside,
@@ -162,6 +171,32 @@ def _augment(
     return snippets * column(keep), geometry
 
 
+class ClipSampler:
+    """Batches of simulated clips, augmented and with slipping tracks.
+
+    corpus: clips by their length in ticks; a length is drawn as often as its share of all ticks.
+    """
+
+    def __init__(self, corpus: Mapping[int, ClipBatch], recipe: SupervisedRecipe):
+        self._corpus, self._recipe = corpus, recipe
+        self._targets = {ticks: make_targets(batch.events, batch.intensity) for ticks, batch in corpus.items()}
+        self._lengths = list(corpus)
+        share = np.array([len(corpus[t]) * t for t in self._lengths], float)
+        self._share = share / share.sum()
+
+    def draw(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, Tensor, Targets]:
+        """Snippets (n, T, 17, 10, 2), geometry (n, T, G) and targets of one batch."""
+        ticks = int(rng.choice(self._lengths, p=self._share))
+        batch = self._corpus[ticks]
+        rows = np.sort(rng.integers(len(batch), size=max(4, self._recipe.ticks_per_step // ticks)))
+        snippets = torch.from_numpy(batch.snippets[rows].astype(np.float32))
+        geometry = torch.from_numpy(batch.geometry[rows].astype(np.float32))
+        if self._recipe.glitches:
+            snippets = snippets + torch.from_numpy(_glitches(snippets.shape[:2], self._recipe.glitches, rng))
+        snippets, geometry = _augment(snippets, geometry, self._recipe, generator)
+        return snippets, geometry, self._targets[ticks].pick(rows)
+
+
 def train_supervised(
     corpus: dict[int, ClipBatch],
     config: ContextConfig,
@@ -181,10 +216,7 @@ def train_supervised(
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
-    targets = {ticks: make_targets(batch.events, batch.intensity) for ticks, batch in corpus.items()}
-    lengths = list(corpus)
-    share = np.array([len(corpus[t]) * t for t in lengths], float)
-    share /= share.sum()
+    clips = ClipSampler(corpus, recipe)
     net = ContextSpotter(config).to(device)
     if start is not None:
         net.load_state_dict(start)
@@ -202,16 +234,8 @@ def train_supervised(
     sums: dict[str, float] = {}
     reported = 0
     for step in range(1, recipe.steps + 1):
-        ticks = int(rng.choice(lengths, p=share))
-        batch = corpus[ticks]
-        rows = np.sort(rng.integers(len(batch), size=max(4, recipe.ticks_per_step // ticks)))
-        snippets = torch.from_numpy(batch.snippets[rows].astype(np.float32))
-        geometry = torch.from_numpy(batch.geometry[rows].astype(np.float32))
-        if recipe.glitches:
-            snippets = snippets + torch.from_numpy(_glitches(snippets.shape[:2], recipe.glitches, rng))
-        snippets, geometry = _augment(snippets, geometry, recipe, generator)
-        target = targets[ticks].pick(rows)
-        target = Targets(*(getattr(target, name).to(device) for name in target.__dataclass_fields__))
+        snippets, geometry, target = clips.draw(rng, generator)
+        target = target.to(device)
         net.train()
         terms = interval_loss(net(snippets.to(device), geometry.to(device)), target)
         optimizer.zero_grad(set_to_none=True)

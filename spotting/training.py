@@ -23,7 +23,7 @@ from .decoding import DecodingSettings
 from .extents import motion_extents
 from .intervals import EXPRESSION_TYPES
 from .learners import Answer, Learner, make_learner
-from .point_videos import PointVideo, Window, certainly_neutral, draw_windows, stretches
+from .point_videos import PointVideo, Window, certainly_neutral, draw_windows, outside_extents, stretches
 from .points import Point
 from .pseudo_labels import PseudoLabels, pseudo_labels
 from .recipes import PointRecipe
@@ -130,12 +130,17 @@ class PointTrainer:
         intensity, attention = (values[row, : len(window)] for values in answer.steady)
         means = None if self._class_means is None else self._class_means[member].to(attention)
         settings, start = self.recipe.labels, window.start
+        ranges = self._extents.get(id(window.stretch), {})
         extents = {
             Point(point.tick - start, point.type): (first - start, last - start)
-            for point, (first, last) in self._extents.get(id(window.stretch), {}).items()
+            for point, (first, last) in ranges.items()
             if start <= point.tick < window.stop
         }
-        neutral = None if settings.certain is None else certainly_neutral(window, settings.certain)
+        neutral = None
+        if settings.margin is not None:
+            neutral = outside_extents(window, ranges.values(), settings.margin)
+        elif settings.certain is not None:
+            neutral = certainly_neutral(window, settings.certain)
         return pseudo_labels(
             intensity, attention, window.points, epoch, settings, generator, means, extents=extents, neutral=neutral
         )

@@ -4,6 +4,7 @@ import dataclasses
 
 import facespot.benchmarks.ablations as ablations
 import facespot.benchmarks.real_clips as real_clips
+import facespot.benchmarks.tuning as tuning
 import facespot.benchmarks.twins as twins
 import numpy as np
 import pytest
@@ -16,9 +17,12 @@ from facespot.spotting.datasets.records import make_records
 from facespot.spotting.intervals import Interval
 from facespot.spotting.metrics import Counts
 from facespot.spotting.point_videos import Window, pair_points
+from facespot.spotting.simulation.anatomy import draw_person, roi_means
 from facespot.spotting.simulation.corpus import simulate_corpus
+from facespot.spotting.simulation.timeline import perform
 from facespot.spotting.simulation.twins import simulate_twins
 from facespot.spotting.training import PointTrainer
+from scipy.ndimage import maximum_filter1d
 from simulated import features_of, film
 from small_set import tiny
 
@@ -149,3 +153,32 @@ def test_arms_on_a_twin_are_judged_and_kept(sheet, tmp_path):
     rows = [[line for line in done.output.splitlines() if line.startswith("| ")] for done in (first, again)]
     assert [line.split(" | ")[0] for line in rows[1]] == ["| arm", "| own", "| full", "| gim"]
     assert rows[1][:3] == rows[0]
+
+
+@pytest.mark.parametrize("style", tuning.STYLES)
+def test_twenty_clicks_are_twenty_and_leave_no_expression_out(style):
+    videos = tuning.click_apexes(0, style, 7)
+    assert sum(len(video.points) for video in videos) == 7
+    for number, video in enumerate(videos):
+        truth = tuning.record((0, 2, number), style)[1]
+        seen = [i for i in truth if i.onset < video.features.timebase.n_ticks]
+        assert [p.tick for p in video.points] == sorted(i.apex for i in seen)
+        assert len(video.features.snippets) == len(video.features.landmarks) == video.features.timebase.n_ticks
+
+
+def test_a_style_changes_the_movements_and_not_the_expressions():
+    for style in ("synkinesis", "tremor"):
+        person, rng = draw_person(np.random.default_rng(0)), np.random.default_rng(1)
+        performance = perform(person, 300, rng, busy=0.3)
+        before, events = performance.displacement.copy(), list(performance.events)
+        {"synkinesis": tuning.synkinesis, "tremor": tuning.tremor}[style](person, performance, rng)
+        moved = np.linalg.norm(roi_means(performance.displacement - before)[..., :2], axis=-1).max(axis=1)
+        assert performance.events == events
+        assert moved.max() > 0.01
+        if style == "synkinesis":
+            open_eyes = maximum_filter1d(performance.blink, 11) == 0
+            assert moved[open_eyes].max() < 1e-6 < 0.05 < moved[performance.blink > 0.9].max()
+    strange = tuning.turned(person, 90.0)
+    field, other = person.fields["AU12", "left"], strange.fields["AU12", "left"]
+    assert np.allclose(other[:, 0], -field[:, 1])
+    assert np.allclose(other[:, 1], field[:, 0])

@@ -74,18 +74,44 @@ def test_every_option_reaches_the_recipe(monkeypatch):
         "k_c": 24,
         "intensity_loss": "bce",
         "without_iac": True,
+        "init": None,
     }
-    recipe = cli_learning._recipe(options)
+    recipe = cli_learning._recipe(options, 1)
     assert (recipe.network, recipe.epochs, recipe.rate) == ("journal", 7, 0.01)
     assert (recipe.labels.strategy, recipe.labels.overlap, recipe.labels.duration) == ("class_mean", "lower", (24, 16))
     assert (recipe.loss.intensity, recipe.loss.contrastive, recipe.loss.norm) == ("bce", 0.0, 2.5)
     assert (recipe.labels.durations, recipe.labels.certain) == ("intensity", None)
-    by_landmarks = cli_learning._recipe(options | {"durations": "landmarks"}).labels
+    by_landmarks = cli_learning._recipe(options | {"durations": "landmarks"}, 1).labels
     assert (by_landmarks.durations, by_landmarks.certain) == ("landmarks", (120, 17))
     own = options | {"model": "context"}
-    assert cli_learning._recipe(own).labels.durations == "landmarks"
-    paper = cli_learning._recipe(own | {"durations": "intensity"}).labels
+    assert cli_learning._recipe(own, 1).labels.durations == "landmarks"
+    paper = cli_learning._recipe(own | {"durations": "intensity"}, 1).labels
     assert (paper.durations, paper.certain) == ("intensity", None)
+
+
+def test_given_weights_are_tuned_not_taught_anew():
+    options = {
+        "preset": "own",
+        "model": "context",
+        "size": "small",
+        "epochs": None,
+        "rate": None,
+        "labels": "gim",
+        "durations": None,
+        "overlap": "random",
+        "k_c": None,
+        "intensity_loss": "mse",
+        "without_iac": False,
+        "init": "shipped",
+    }
+    few, many = (cli_learning._recipe(options, ticks) for ticks in (1500, 200_000))
+    assert few.rehearsal == many.rehearsal > 0
+    assert few.labels.margin is not None
+    assert few.epochs > 50 > many.epochs >= 3
+    assert few.rate < cli_learning._recipe(options | {"init": None}, 1500).rate
+    assert cli_learning._recipe(options | {"epochs": 5, "rate": 0.1}, 1500).epochs == 5
+    paper = cli_learning._recipe(options | {"durations": "intensity"}, 1500).labels
+    assert (paper.durations, paper.certain, paper.margin) == ("intensity", None, None)
 
 
 def test_impossible_recipes_and_missing_files_are_told(data, tmp_path):

@@ -2,7 +2,6 @@
 
 import builtins
 import inspect
-import json
 from dataclasses import fields, replace
 
 import numpy as np
@@ -15,12 +14,13 @@ from facespot.models.context import ContextSpotter, pack_ensemble
 from facespot.spotting.datasets.points import sample_points
 from facespot.spotting.extents import motion_extents
 from facespot.spotting.intervals import EXPRESSION_TYPES, Interval
-from facespot.spotting.learners import inside_loss
+from facespot.spotting.learners import inside_loss, known_class_loss
 from facespot.spotting.point_videos import (
     PointVideo,
     Window,
     certainly_neutral,
     draw_windows,
+    outside_extents,
     pair_points,
     stretches,
 )
@@ -229,6 +229,23 @@ def test_ticks_far_from_every_point_of_the_stretch_are_certainly_neutral(videos)
     assert free.nonzero()[:, 0].tolist() == list(range(33 - 30, 100 - 30))
 
 
+def test_all_that_lies_outside_the_ranges_of_the_landmarks_is_neutral_on_request(videos):
+    stretch = replace(stretches(videos)[0], points=(Point(20, "micro"), Point(150, "macro")))
+    free = outside_extents(Window(stretch, 30, 140, False), [(10, 35), (130, 160)], margin=4)
+    assert free.nonzero()[:, 0].tolist() == list(range(40 - 30, 126 - 30))
+    with pytest.raises(ValueError, match="margin"):
+        PseudoLabelSettings(margin=4)
+    bold = PointTrainer(videos, tiny("context").with_labels(durations="landmarks", margin=4))
+    stretch = bold._stretches[0]
+    window = Window(stretch, 0, len(stretch), False)
+    answer = bold.learner.answer(0, [window], torch.device("cpu"))
+    neutral = torch.zeros(len(stretch), dtype=torch.bool)
+    neutral[bold._targets(0, answer, 0, window, 2, torch.Generator()).neutral] = True
+    for first, last in motion_extents(stretch.geometry, stretch.points).values():
+        assert not neutral[first : last + 1].any()
+    assert neutral.sum() > 0.3 * len(stretch)
+
+
 def test_each_window_gets_its_own_part_of_the_extents(videos):
     trainer = PointTrainer(videos, tiny("context").with_labels(**LANDMARKS))
     seen = 0
@@ -266,25 +283,65 @@ def test_points_in_breaks_of_the_face_are_lost_and_others_keep_their_place():
     assert np.array_equal(second.snippets[40], features.snippets[150])
 
 
-def test_tuning_starts_from_the_given_weights_and_keeps_their_sense_of_ends(videos, tmp_path):
+@pytest.fixture(scope="module")
+def voting_weights(tmp_path_factory):
+    """An untaught ensemble that votes for onset and offset, as the shipped one does."""
     torch.manual_seed(0)
     sizes = [CONTEXT, replace(CONTEXT, geometry=False)]
     config, state = pack_ensemble([(size, ContextSpotter(size).state_dict()) for size in sizes])
     config["voting"] = {"min_confidence": [0.1, 0.1]}
-    start = tmp_path / "start.safetensors"
-    save_checkpoint(start, "context", config, state)
+    path = tmp_path_factory.mktemp("weights") / "start.safetensors"
+    save_checkpoint(path, "context", config, state)
+    return path
+
+
+def tuning(**changes):
+    recipe = replace(PointRecipe.tuning(), epochs=3, rehearsal=8, window=96)
+    return replace(recipe, **changes).with_labels(duration=(32, 16))
+
+
+def test_tuning_starts_from_the_given_weights_and_keeps_their_decoding(videos, voting_weights, tmp_path):
     reports = []
-    tuned = train(videos, tiny("context", epochs=3), tmp_path / "tuned", init=start, progress=reports.append)
-    loaded = load_checkpoint(tuned, "context")
-    assert loaded.config == json.loads(json.dumps(config))
-    assert any(not torch.equal(loaded.state[name], state[name]) for name in state)
-    assert reports[-1].terms["anchor"] < 0.1
+    tuned = train(videos, tuning(), tmp_path / "tuned", init=voting_weights, progress=reports.append)
+    before, after = load_checkpoint(voting_weights, "context"), load_checkpoint(tuned, "context")
+    assert after.config == before.config
+    assert any(not torch.equal(after.state[name], before.state[name]) for name in before.state)
+    assert reports[-1].terms["rehearsal"] < reports[0].terms["rehearsal"]
     assert Spotter.load(tuned, "cpu").curves(clip(0)[0]).reach is not None
     with pytest.raises(WeightsError, match="'gim'"):
-        train(videos, tiny("journal"), tmp_path / "wrong", init=start)
+        train(videos, tiny("journal"), tmp_path / "wrong", init=voting_weights)
     paper = train(videos, tiny("journal", epochs=1), tmp_path / "paper")
     with pytest.raises(WeightsError, match="journal variant"):
         train(videos, tiny("iclr2025"), tmp_path / "wrong", init=paper)
+
+
+def test_rehearsal_keeps_the_sense_of_ends_that_points_do_not_teach(videos, voting_weights, tmp_path):
+    """Points say nothing of reach: without rehearsal the layer that tells it is left alone but for its decay."""
+    rows = [3, 4, 9, 10]  # of six outputs for each of the two ticks of a token
+    layer = "0.head.2.bias"
+    start = load_checkpoint(voting_weights).state[layer][rows]
+    moved = {}
+    for clips in (0, 8):
+        recipe = tuning(rehearsal=clips, weight_decay=0.0)
+        weights = train(videos, recipe, tmp_path / str(clips), init=voting_weights)
+        moved[clips] = float((load_checkpoint(weights).state[layer][rows] - start).abs().max())
+    assert moved[0] == 0
+    assert moved[8] > 1e-4
+
+
+def test_a_tuning_stopped_anywhere_resumes_bit_for_bit(videos, voting_weights, tmp_path):
+    whole = train(videos, tuning(), tmp_path / "whole", init=voting_weights)
+    for epochs in (1, 2):
+        trainer = PointTrainer(videos, tuning(), init=voting_weights)
+        if epochs > 1:
+            trainer.load_state(tmp_path / "state")
+        trainer.run_epoch()
+        trainer.save_state(tmp_path / "state")
+    last = PointTrainer(videos, tuning(), init=voting_weights)
+    last.load_state(tmp_path / "state")
+    assert last.run_epoch().epoch == 2
+    last.save_weights(tmp_path / "parts.safetensors")
+    assert (tmp_path / "parts.safetensors").read_bytes() == whole.read_bytes()
 
 
 def test_weights_from_points_alone_are_not_asked_for_ends(videos, tmp_path):
@@ -304,6 +361,20 @@ def test_inside_loss_wants_the_class_and_nothing_else():
     unlabelled = right.clone()
     unlabelled[3] = 1.0
     assert inside_loss(unlabelled, target) == inside_loss(right, target)
+
+
+def test_known_class_loss_leaves_out_what_nobody_knows():
+    labels = torch.zeros(6, 2)
+    labels[1:3, 0] = 0.9
+    labels[0, 0] = 0.3
+    target = PseudoLabels(labels, None, torch.tensor([4, 5]))
+    right = torch.full((6, 2), -20.0)
+    right[1:3, 0] = 20.0
+    assert known_class_loss(right, target) < 1e-4
+    assert known_class_loss(-right, target) > 5
+    unknown = right.clone()
+    unknown[[0, 3]] = 20.0
+    assert known_class_loss(unknown, target) == known_class_loss(right, target)
 
 
 def test_presets_are_the_papers():
