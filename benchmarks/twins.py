@@ -4,8 +4,9 @@
 
 SHEET is a coding sheet, such as CASME_sq_gt.xlsx; WORK keeps the twin, every fold and the results, so that an
 interrupted run goes on. "own" is what the network's recipe does by itself; "gim" and all below it follow the paper and
-differ from it in one thing each; "full" is the same network with the same loss, but with the
-onset and offset of every expression in place of labels made from points. "auw-gcn" is the comparison method, learning
+differ from it in one thing each; "full" is the same network with the same loss, but with the onset and offset of every
+expression in place of labels made from points. With --shipped every arm tunes the shipped weights, by the recipe of
+`spot train --init shipped`, and "untuned" is these weights as they are. "auw-gcn" is the comparison method, learning
 from full intervals and action units by its own recipe; of the options of a recipe only the preset is meant for it.
 """
 
@@ -31,17 +32,20 @@ from facespot.spotting.datasets.layouts import match_videos
 from facespot.spotting.datasets.records import close_open_offsets, intervals_by_video
 from facespot.spotting.intervals import EXPRESSION_TYPES, Interval
 from facespot.spotting.learners import Answer
+from facespot.spotting.metrics import Recording
 from facespot.spotting.point_videos import PointVideo, Window
 from facespot.spotting.prepared import PreparedSet
 from facespot.spotting.protocol import evaluate_loso
 from facespot.spotting.pseudo_labels import PseudoLabels
 from facespot.spotting.recipes import PointRecipe, Preset
+from facespot.spotting.report import evaluation_report
 from facespot.spotting.simulation.twins import simulate_twins
-from facespot.spotting.spotter import DEFAULT_WEIGHTS
+from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter
 from facespot.spotting.training import PointTrainer
 
 AUW_GCN = "auw-gcn"
-_PAPER = {"durations": "intensity", "certain": None}
+UNTUNED = "untuned"
+_PAPER = {"durations": "intensity", "certain": None, "margin": None}
 ARMS: dict[str, dict[str, dict[str, Any]]] = {
     "own": {},
     "own hard": {"labels": {"strategy": "hard"}},
@@ -122,7 +126,7 @@ def _arm(
 @click.option("--rate", default=2e-3)
 @click.option("--window", type=int, help="Ticks learnt from at once, instead of the recipe's.")
 @click.option("--batch", default=4)
-@click.option("--shipped", is_flag=True, help="Every arm starts from the shipped weights (of their width).")
+@click.option("--shipped", is_flag=True, help="Every arm tunes the shipped weights, whose recipe it is.")
 @click.option("--processes", default=1)
 @click.option("--device", default="cpu")
 def main(
@@ -154,22 +158,28 @@ def main(
         f"{records['subject'].nunique()} subjects, {len(made)} videos, {minutes:.0f} minutes, "
         f"{(records['type'] == 'macro').sum()} MaE, {(records['type'] == 'micro').sum()} ME"
     )
-    base = PointRecipe.preset(preset, network)
-    base = replace(
-        base,
-        epochs=epochs,
-        rate=rate,
-        window=window or base.window,
-        batch=batch,
-        halve_every=max(1, round(epochs * 0.4)),
-        # The paper's schedule of 100 epochs, in proportion.
-        labels=replace(base.labels, threshold_epochs=max(6, round(epochs * 0.3))),
-        encoder=SpotFormerConfig(dim=width, heads=4, dim_head=max(4, width // 4), mlp_dim=2 * width),
-        context=ContextConfig(width=width),
-    )
-    results = work / f"{network}-{'shipped' if shipped else width}-{epochs}-{twin}"
+    if shipped:
+        base, name = PointRecipe.tuning(preset, sum(v.ticks for v in made)), f"shipped-{twin}"
+    else:
+        base = PointRecipe.preset(preset, network)
+        base = replace(
+            base,
+            epochs=epochs,
+            rate=rate,
+            window=window or base.window,
+            batch=batch,
+            halve_every=max(1, round(epochs * 0.4)),
+            # The paper's schedule of 100 epochs, in proportion.
+            labels=replace(base.labels, threshold_epochs=max(6, round(epochs * 0.3))),
+            encoder=SpotFormerConfig(dim=width, heads=4, dim_head=max(4, width // 4), mlp_dim=2 * width),
+            context=ContextConfig(width=width),
+        )
+        name = f"{network}-{width}-{epochs}-{twin}"
+    results = work / name
     rows = []
     with as_file(files("facespot.weights") / DEFAULT_WEIGHTS) if shipped else nullcontext() as init:
+        if shipped:
+            rows.append(_row(UNTUNED, 0, _judge(Spotter.load(init, device), records, made)))
         for arm in arms.split(","):
             recipe, trainer = _arm(arm, base, preset, records, made)
             for seed in map(int, seeds.split(",")):
@@ -186,13 +196,25 @@ def main(
                     init=init,
                     trainer=trainer,
                 )
-                report = result.reports["chosen"]
-                f1 = [report["counts"][name]["f1"] for name in ("macro", "micro", "overall")]
-                rows.append({"arm": arm, "seed": seed, "f1": f1, "kappa": report["kappa"]})
+                rows.append(_row(arm, seed, result.reports["chosen"]))
                 took = time.monotonic() - started
-                click.echo(f"{arm} seed {seed}: {' '.join(f'{v:.4f}' for v in f1)}  ({took:.0f} s)")
+                click.echo(f"{arm} seed {seed}: {' '.join(f'{v:.4f}' for v in rows[-1]['f1'])}  ({took:.0f} s)")
                 (results / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
     click.echo(_table(rows))
+
+
+def _judge(spotter: Spotter, records: pd.DataFrame, made: PreparedSet) -> dict[str, Any]:
+    """The report of weights that have seen none of it."""
+    clocks = {v.video: made.load(v).timebase for v in made}
+    truth = intervals_by_video(close_open_offsets(match_videos(records, list(made))), clocks)
+    return evaluation_report(
+        [Recording(truth.get(v.video, []), spotter.intervals(made.load(v))[0], (), v.subject, v.ticks) for v in made]
+    )
+
+
+def _row(arm: str, seed: int, report: dict[str, Any]) -> dict[str, Any]:
+    f1 = [report["counts"][name]["f1"] for name in ("macro", "micro", "overall")]
+    return {"arm": arm, "seed": seed, "f1": f1, "kappa": report["kappa"]}
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:

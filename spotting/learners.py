@@ -27,7 +27,7 @@ from .spotter import gim_config
 from .supervised import ClipSampler, SupervisedRecipe, class_loss, interval_loss
 
 # Of the clips that tuned weights go on practising on.
-_PRACTICE = SupervisedRecipe(ticks_per_step=2560, glitches=0.25)
+_PRACTICE = SupervisedRecipe(ticks_per_step=1280, glitches=0.25)
 _PRACTICE_SEED = 77
 
 

@@ -21,6 +21,7 @@ from facespot.spotting.simulation.anatomy import draw_person, roi_means
 from facespot.spotting.simulation.corpus import simulate_corpus
 from facespot.spotting.simulation.timeline import perform
 from facespot.spotting.simulation.twins import simulate_twins
+from facespot.spotting.spotter import Spotter
 from facespot.spotting.training import PointTrainer
 from scipy.ndimage import maximum_filter1d
 from simulated import features_of, film
@@ -153,6 +154,14 @@ def test_arms_on_a_twin_are_judged_and_kept(sheet, tmp_path):
     rows = [[line for line in done.output.splitlines() if line.startswith("| ")] for done in (first, again)]
     assert [line.split(" | ")[0] for line in rows[1]] == ["| arm", "| own", "| full", "| gim"]
     assert rows[1][:3] == rows[0]
+
+
+def test_weights_that_have_seen_nothing_of_a_twin_are_judged_on_all_of_it(sheet, tmp_path):
+    made = simulate_twins(sheet, tmp_path / "features", tail_s=2.0)
+    row = twins._row(twins.UNTUNED, 0, report := twins._judge(Spotter.load(device="cpu"), sheet, made))
+    counts = report["counts"]["overall"]
+    assert counts["tp"] + counts["fn"] == len(sheet)
+    assert row["f1"][2] == counts["f1"] > 0.3
 
 
 @pytest.mark.parametrize("style", tuning.STYLES)
