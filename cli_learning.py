@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,7 +145,7 @@ def train(
         videos, pairing = pair_intervals(prepared, records)
     else:
         videos, pairing = pair_points(prepared, sample_points(records, seed))
-    recipe = _recipe(options, sum(v.features.timebase.n_ticks for v in videos))
+    recipe = _recipe(options, [v.features.timebase.n_ticks for v in videos])
     if not quiet:
         click.echo(f"{sum(len(getattr(v, told)) for v in videos)} {told} in {len(videos)} videos")
         for video in pairing.without_features:
@@ -267,7 +267,7 @@ def _loso(output: Path, quiet: bool, options: dict[str, Any]) -> tuple[dict[str,
         result = evaluate_loso(
             options["dataset"],
             records,
-            _recipe(options, sum(video.ticks for video in prepared)),
+            _recipe(options, [video.ticks for video in prepared]),
             output,
             seed=options["seed"],
             folds=options["folds"],
@@ -324,8 +324,8 @@ def simulate(timeline: Path, output: Path, lengths: Path | None, tail: float, se
         click.echo(f"{len(made)} videos, {minutes:.1f} minutes -> {click.format_filename(output)}")
 
 
-def _recipe(options: dict[str, Any], ticks: int) -> "PointRecipe | AuwRecipe":
-    """ticks: how much there is to learn from."""
+def _recipe(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | AuwRecipe":
+    """ticks: length of each video to learn from."""
     from dataclasses import replace
 
     from .spotting.auw_training import AuwRecipe

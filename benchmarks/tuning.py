@@ -135,7 +135,7 @@ def _compare(work: Path, style: str, seed: int, points: int, clips: int, shipped
     """F1 before and after."""
     judged = [record((seed, 1, i), style) for i in range(clips)]
     videos = click_apexes(seed, style, points)
-    recipe = PointRecipe.tuning(ticks=sum(v.features.timebase.n_ticks for v in videos))
+    recipe = PointRecipe.tuning(ticks=[v.features.timebase.n_ticks for v in videos])
     tuned = train(videos, recipe, work / f"{style}-{points}-{seed}", seed, init=shipped)
     overall = []
     for name, weights in (("shipped", shipped), ("tuned", tuned)):

@@ -159,7 +159,7 @@ def main(
         f"{(records['type'] == 'macro').sum()} MaE, {(records['type'] == 'micro').sum()} ME"
     )
     if shipped:
-        base, name = PointRecipe.tuning(preset, sum(v.ticks for v in made)), f"shipped-{twin}"
+        base, name = PointRecipe.tuning(preset, [v.ticks for v in made]), f"shipped-{twin}"
     else:
         base = PointRecipe.preset(preset, network)
         base = replace(

@@ -195,11 +195,17 @@ def inside_loss(scores: Tensor, target: PseudoLabels) -> Tensor:
 
 
 def known_class_loss(logits: Tensor, target: PseudoLabels) -> Tensor:
-    """`class_loss` of class scores (N, 2) where the class of a tick is known: reliable labels and neutral ticks."""
+    """`class_loss` of class scores (N, 2) where the class of a tick is known: reliable labels and neutral ticks.
+
+    Reliable ticks stand for all ticks that a label claims, and count twice: what was clicked is certain, while what was
+    not may have been overlooked.
+    """
     reliable = target.labels > RELIABLE
     known = reliable.any(dim=1)
-    known[target.neutral] = True
-    return class_loss(logits, reliable.float(), known.float())
+    claimed = (target.labels > 0).any(dim=1).sum()
+    weight = known * (2.0 * claimed / known.sum().clamp(min=1))
+    weight[target.neutral] = 1.0
+    return class_loss(logits, reliable.float(), weight)
 
 
 def _inputs(window: Window) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,8 @@
 """What a training from points consists of: network, pseudo-labels, losses, optimiser, and how videos are cut."""
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -81,13 +83,15 @@ class PointRecipe:
         return cls(network, loss=loss)
 
     @classmethod
-    def tuning(cls, preset: Preset = "own", ticks: int = 0) -> "PointRecipe":
-        """To go on from the shipped weights. ticks: how much there is to learn from, for the number of epochs.
+    def tuning(cls, preset: Preset = "own", ticks: Sequence[int] = ()) -> "PointRecipe":
+        """To go on from the shipped weights. ticks: length of each video, for the number of epochs.
 
         Raises ValueError for an unknown preset.
         """
         base, batch = cls.preset(preset, "context"), 4
-        steps = max(1, round(ticks / base.window / batch))
+        # A video that is cut has a part of a window at either end.
+        windows = sum(1 if n <= base.window else n / base.window + 1 for n in ticks)
+        steps = max(1, math.ceil(windows / batch))
         epochs = max(_LEAST_TUNING_EPOCHS, round(_TUNING_STEPS / steps))
         labels = PseudoLabelSettings.tuning()
         rest = {"epochs": epochs, "rate": 5e-4, "halve_every": max(1, epochs // 3), "empty": 1.0, "batch": batch}
