@@ -30,8 +30,9 @@ class PointRecipe:
     `halve_every` epochs. optimiser: "adam" adds the weight decay to the gradient, as the paper does; "adamw" applies it
     to the weights. window: ticks that are learnt from at once, None for whole stretches as in the paper; `empty` is
     then the share of the windows without a point that an epoch visits, chosen anew each time. batch: windows per step.
-    mirror: half of the windows are mirrored. rehearsal: simulated clips that tuned weights go on practising on, so that
-    they keep what points cannot teach: where an expression begins and ends. encoder, context: sizes of either network.
+    mirror: half of the windows are mirrored. rehearsal: simulated clips that weights which vote for intervals go on
+    practising on while tuned, so that they keep what points cannot teach: where an expression begins and ends.
+    encoder, context: sizes of either network.
     Raises ValueError for an unknown network or optimiser, and for numbers outside their range.
     """
 
@@ -58,6 +59,8 @@ class PointRecipe:
             raise ValueError(f"optimiser must be one of {get_args(Optimiser)}, got {self.optimiser!r}")
         if min(self.epochs, self.batch, self.halve_every) < 1 or not 0.0 <= self.empty <= 1.0 or not self.rate > 0:
             raise ValueError("epochs, batch and halve_every must be at least 1, empty in 0..1, rate above 0")
+        if self.rehearsal < 0:
+            raise ValueError(f"rehearsal is a number of clips, got {self.rehearsal}")
         if self.window is not None and self.window < 2 * max(self.labels.duration):
             raise ValueError(f"a window of {self.window} ticks is too short for labels of {max(self.labels.duration)}")
 

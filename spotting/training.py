@@ -49,7 +49,8 @@ class EpochReport:
 class PointTrainer:
     """A training in progress, one epoch at a time; `train` is the whole of it.
 
-    init: weights to tune instead of fresh ones. device: of torch. Mixed precision is used on CUDA.
+    init: weights to tune instead of fresh ones; the recipe for that is `PointRecipe.tuning`. device: of torch. Mixed
+    precision is used on CUDA.
     Raises WeightsError for weights that do not fit the recipe, ValueError without a video long enough.
     """
 

@@ -390,6 +390,17 @@ def test_presets_are_the_papers():
         PointRecipe.preset("own", "context", "paper")
     with pytest.raises(ValueError, match="too short"):
         PointRecipe(window=40)
+    with pytest.raises(ValueError, match="number of clips"):
+        PointRecipe(rehearsal=-1)
+
+
+def test_a_tuning_takes_as_many_steps_however_the_ticks_are_spread():
+    for ticks in ([300] * 4, [300] * 11, [5000], [20, 700, 1500]):
+        recipe = PointRecipe.tuning(ticks=ticks)
+        windows = sum(1 if n <= recipe.window else n / recipe.window + 1 for n in ticks)
+        assert recipe.epochs * np.ceil(windows / recipe.batch) == pytest.approx(150, rel=0.1)
+    assert PointRecipe.tuning(ticks=[10_000] * 100).epochs == 3
+    assert PointRecipe.tuning("casme2").loss.norm == 2.5
 
 
 def test_event_files_need_tensorboard_and_say_so(videos, tmp_path, monkeypatch):
