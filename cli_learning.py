@@ -147,15 +147,15 @@ def train(
         videos, pairing = pair_points(prepared, sample_points(records, seed))
     recipe = _recipe(options, [v.features.timebase.n_ticks for v in videos])
     if not quiet:
-        click.echo(f"{sum(len(getattr(v, told)) for v in videos)} {told} in {len(videos)} videos")
+        click.echo(f"{_counted(sum(len(getattr(v, told)) for v in videos), told)} in {_counted(len(videos), 'videos')}")
         for video in pairing.without_features:
             click.echo(f"  without features: {video}")
         for count, what in (
-            (pairing.beyond_end, "beyond the end of their video"),
+            (pairing.beyond_end, "beyond the end of the video"),
             (pairing.without_face, "without a face"),
         ):
             if count:
-                click.echo(f"  left out: {count} {told} {what}")
+                click.echo(f"  left out: {_counted(count, told)} {what}")
     with ExitStack() as stack:
         init = _initial(options["init"], stack)
         bar = stack.enter_context(tqdm(total=recipe.epochs, unit=" epochs", disable=quiet or None, file=sys.stderr))
@@ -354,6 +354,11 @@ def _recipe(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | Auw
         return recipe.with_loss(contrastive=0.0) if options["without_iac"] else recipe
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _counted(count: int, nouns: str) -> str:
+    """nouns: the plural of one that takes an s."""
+    return f"{count} {nouns if count != 1 else nouns[:-1]}"
 
 
 def _initial(name: str | None, stack: ExitStack) -> Path | None:
