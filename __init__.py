@@ -5,11 +5,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from .spotting.spotter import spot
 
 __all__ = ["__version__", "spot"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

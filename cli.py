@@ -10,17 +10,20 @@ from typing import Any
 
 import click
 
-from . import __version__
+from .version import __version__
 
 DEFAULT_COMMAND = "run"
 # name -> (where the click command lives, what it does): other modules load only when their command is asked for.
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("facespot.cli:run", "Find the expressions in videos (the default)."),
     "extract": ("facespot.cli:extract", "Compute the features of videos and store them in the cache."),
-    "prepare": ("facespot.cli_datasets:prepare", "Compute the features of a whole data set, resumable, in parallel."),
-    "train": ("facespot.cli_learning:train", "Learn from one labelled moment per expression."),
-    "evaluate": ("facespot.cli_learning:evaluate", "Judge intervals, or train and judge subject by subject."),
-    "simulate": ("facespot.cli_learning:simulate", "Make a simulated twin of an annotated data set."),
+    "prepare": (
+        "facespot.commands.prepare:prepare",
+        "Compute the features of a whole data set, resumable, in parallel.",
+    ),
+    "train": ("facespot.commands.learning:train", "Learn from one labelled moment per expression."),
+    "evaluate": ("facespot.commands.learning:evaluate", "Judge intervals, or train and judge subject by subject."),
+    "simulate": ("facespot.commands.learning:simulate", "Make a simulated twin of an annotated data set."),
 }
 FORMAT_NAMES = ("csv", "json", "elan", "bids", "vtt", "textgrid")
 
@@ -176,7 +179,7 @@ def run(**options: Any) -> None:
 
     Writes VIDEO.spots.csv beside each one, or under --output, and prints a table.
     """
-    from .cli_spot import spot_videos
+    from .commands.run import spot_videos
 
     sys.exit(spot_videos(**options))
 
@@ -189,7 +192,7 @@ def run(**options: Any) -> None:
 @_QUIET
 def extract(**options: Any) -> None:
     """Compute the features of every VIDEO and store them in the cache, for `spot VIDEO...` to find."""
-    from .cli_spot import extract_videos
+    from .commands.run import extract_videos
 
     sys.exit(extract_videos(**options))
 

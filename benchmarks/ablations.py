@@ -20,15 +20,15 @@ from facespot.extract.features import FaceFeatures
 from facespot.extract.timebase import Timebase
 from facespot.models.checkpoint import save_checkpoint
 from facespot.models.context import ContextConfig, pack_ensemble
-from facespot.spotting.datasets.points import sample_points
 from facespot.spotting.datasets.records import make_records
-from facespot.spotting.point_videos import PointVideo
-from facespot.spotting.points import Point
-from facespot.spotting.recipes import PointRecipe
+from facespot.spotting.datasets.sampling import sample_points
+from facespot.spotting.intervals import Point
+from facespot.spotting.learning.from_points import PointTrainer
+from facespot.spotting.learning.from_simulation import SupervisedRecipe, train_supervised
+from facespot.spotting.learning.point_videos import PointVideo
+from facespot.spotting.learning.recipes import PointRecipe
 from facespot.spotting.simulation.corpus import LABORATORY_SHARE, clip_counts, film_clip, simulate_corpus
 from facespot.spotting.simulation.timeline import Event
-from facespot.spotting.supervised import SupervisedRecipe, train_supervised
-from facespot.spotting.training import PointTrainer
 from facespot.weights.train import GLITCHES, MIN_CONFIDENCE
 
 

@@ -15,11 +15,11 @@ import av
 import click
 import cv2
 import numpy as np
-from facespot.extract.alignment import ALIGNMENTS
-from facespot.extract.flow import FLOW_METHODS, N_SAMPLES, sample_points
-from facespot.extract.frames import FaceFrame
+from facespot.extract.motion.alignment import ALIGNMENTS
+from facespot.extract.motion.flow import FLOW_METHODS, N_SAMPLES, sample_points
+from facespot.extract.motion.snippets import build_snippets
+from facespot.extract.reading.frames import FaceFrame
 from facespot.extract.regions import EYE_CORNERS, ROI_MESH_POINTS, ROI_NAMES
-from facespot.extract.windows import build_snippets
 
 FPS = 30
 PICTURE = 448  # px, side of the rendered pictures

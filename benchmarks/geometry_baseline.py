@@ -2,7 +2,7 @@
 
 import numpy as np
 from facespot.extract.features import FaceFeatures
-from facespot.extract.geometry import geometry_channels
+from facespot.extract.motion.geometry import geometry_channels
 from facespot.extract.regions import ROI_NAMES
 from facespot.spotting.intervals import Interval
 from facespot.spotting.voting import MICRO_TICKS

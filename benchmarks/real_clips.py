@@ -16,7 +16,7 @@ from facespot.errors import NoFaceError
 from facespot.extract.features import FaceFeatures
 from facespot.extract.pipeline import extract_features
 from facespot.spotting.intervals import Interval
-from facespot.spotting.metrics import Evaluation, Recording, count, judge
+from facespot.spotting.judging.metrics import Evaluation, Recording, count, judge
 from facespot.spotting.spotter import Spotter
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 from facespot.errors import FacespotError
 from facespot.extract.pipeline import extract_features
-from facespot.spotting.metrics import Evaluation, Recording, count, judge
+from facespot.spotting.judging.metrics import Evaluation, Recording, count, judge
 from facespot.spotting.simulation.recording import read_truth, render_recording, write_truth
 from facespot.spotting.simulation.still import Still, load_still
 from facespot.spotting.spotter import Spotter

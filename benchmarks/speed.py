@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-from facespot.extract.faces import choose_subject, follow_face, scan_subjects
+from facespot.extract.face.following import choose_subject, follow_face, scan_subjects
+from facespot.extract.face.subjects import SCAN_PERIOD_S
+from facespot.extract.motion.snippets import build_snippets
 from facespot.extract.pipeline import extract_features
-from facespot.extract.subjects import SCAN_PERIOD_S
+from facespot.extract.reading.video import open_video
 from facespot.extract.threads import single_threaded_opencv
-from facespot.extract.video import open_video
-from facespot.extract.windows import build_snippets
 from facespot.spotting.spotter import Spotter
 
 T = TypeVar("T")

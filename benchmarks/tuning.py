@@ -21,16 +21,15 @@ import numpy as np
 import torch
 from facespot.extract.features import FaceFeatures
 from facespot.extract.timebase import CLOCK_HZ, Timebase
-from facespot.spotting.intervals import Interval
-from facespot.spotting.metrics import Recording, evaluate
-from facespot.spotting.point_videos import PointVideo
-from facespot.spotting.points import Point
-from facespot.spotting.recipes import PointRecipe
+from facespot.spotting.intervals import Interval, Point
+from facespot.spotting.judging.metrics import Recording, evaluate
+from facespot.spotting.learning.from_points import train
+from facespot.spotting.learning.point_videos import PointVideo
+from facespot.spotting.learning.recipes import PointRecipe
 from facespot.spotting.simulation.anatomy import Person, draw_person, roi_means
 from facespot.spotting.simulation.sensor import observe
 from facespot.spotting.simulation.timeline import Performance, perform
 from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter
-from facespot.spotting.training import train
 from scipy.ndimage import gaussian_filter1d
 
 TICKS = 300

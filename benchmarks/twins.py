@@ -26,22 +26,22 @@ import pandas as pd
 import torch
 from facespot.models.context import ContextConfig
 from facespot.models.spotformer import SpotFormerConfig
-from facespot.spotting.auw_training import AuwRecipe, auw_trainer
 from facespot.spotting.datasets.annotations import read_annotations
 from facespot.spotting.datasets.layouts import match_videos
+from facespot.spotting.datasets.prepared import PreparedSet
 from facespot.spotting.datasets.records import close_open_offsets, intervals_by_video
 from facespot.spotting.intervals import EXPRESSION_TYPES, Interval
-from facespot.spotting.learners import Answer
-from facespot.spotting.metrics import Recording
-from facespot.spotting.point_videos import PointVideo, Window
-from facespot.spotting.prepared import PreparedSet
-from facespot.spotting.protocol import evaluate_loso
-from facespot.spotting.pseudo_labels import PseudoLabels
-from facespot.spotting.recipes import PointRecipe, Preset
-from facespot.spotting.report import evaluation_report
+from facespot.spotting.judging.leave_one_out import evaluate_loso
+from facespot.spotting.judging.metrics import Recording
+from facespot.spotting.judging.report import evaluation_report
+from facespot.spotting.learning.auw_training import AuwRecipe, auw_trainer
+from facespot.spotting.learning.from_points import PointTrainer
+from facespot.spotting.learning.learners import Answer
+from facespot.spotting.learning.point_videos import PointVideo, Window
+from facespot.spotting.learning.pseudo_labels import PseudoLabels
+from facespot.spotting.learning.recipes import PointRecipe, Preset
 from facespot.spotting.simulation.twins import simulate_twins
 from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter
-from facespot.spotting.training import PointTrainer
 
 AUW_GCN = "auw-gcn"
 UNTUNED = "untuned"

@@ -1,1 +1,1 @@
-"""Video to snippet features: decoding, faces, optical flow, windows, cache."""
+"""Recordings to snippet features: pictures, a face, its motion, and the cache."""

@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
+from ..version import __version__
 from .features import SNIPPET_STEPS, FaceFeatures
 from .mapped import release
+from .reading.video import list_images
 from .regions import KEPT_MESH_POINTS, ROI_NAMES
 from .timebase import Timebase
-from .video import list_images
 
 FORMAT_VERSION = 1
 SIDECAR = "features.json"

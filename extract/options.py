@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .alignment import ALIGNMENTS, Alignment
-from .flow import FLOW_METHODS, FlowMethod
+from .motion.alignment import ALIGNMENTS, Alignment
+from .motion.flow import FLOW_METHODS, FlowMethod
 
 
 @dataclass(frozen=True)

@@ -14,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..errors import NoFaceError, NotAVideoError, TooShortError, VideoNotFoundError
+from ..version import __version__
 from .cache import CacheKey, DamagedEntryError, FeatureCache, cache_key
-from .faces import FaceReport, FollowStats, choose_subject, follow_face, scan_subjects
+from .face.following import FaceReport, FollowStats, choose_subject, follow_face, scan_subjects
+from .face.subjects import SCAN_PERIOD_S, Subject, describe
 from .features import SNIPPET_STEPS, FaceFeatures
-from .frames import FaceFrame, VideoFrame
+from .motion.snippets import TickRow, build_snippets
 from .options import ExtractOptions
+from .reading.frames import FaceFrame, VideoFrame
+from .reading.thinning import thin_to_clock
+from .reading.video import PendingFrame, VideoStream, open_video
 from .regions import KEPT_MESH_POINTS, ROI_NAMES
-from .subjects import SCAN_PERIOD_S, Subject, describe
-from .thinning import thin_to_clock
 from .threads import in_background, single_threaded_opencv
 from .timebase import Timebase
-from .video import PendingFrame, VideoStream, open_video
-from .windows import TickRow, build_snippets
 
 Progress = Callable[[int, int | None], None]
 

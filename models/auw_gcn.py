@@ -16,10 +16,12 @@ from ..errors import WeightsError
 from .checkpoint import Checkpoint
 
 KIND = "auw-gcn"  # of checkpoints
-NODES = 12
+NODES = 12  # regions of the face: brows outer to inner to outer, nose (6, 7), mouth corners and lips
+ROI_NODES = (0, 1, 2, 3, 4, 5, 8, 9, 10, 11)  # node of each of the ten ROIs of `extract.regions`
 # Ticks before and after a segment that the network reads but does not answer; its receptive field needs five.
 CONTEXT = 7
 _CLASSES = 2
+ONSET, OFFSET, NEITHER = range(3)  # of `AUWGCNOutput.ends`
 _ENDS = 3
 # The release's channels: onset/offset/none of micro, of macro, apex of micro, macro, action of micro, macro.
 _CHANNELS = _CLASSES * _ENDS + 2 * _CLASSES

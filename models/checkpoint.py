@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import WeightsError
+from ..files import replacing
 
 FORMAT = "facespot-checkpoint"
 FORMAT_VERSION = 1
@@ -61,17 +62,9 @@ def save_checkpoint(
         "digest": digest,
         "seal": _seal(digest, notes_json),
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        # safetensors makes files that only their owner may read; an ordinary new file tells which bits are usual here.
-        partial.touch()
-        mode = partial.stat().st_mode
-        save_file(state, partial, metadata)
-        _sort_header(partial)
-        partial.chmod(mode)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        save_file(state, temporary, metadata)
+        _sort_header(temporary)
     return digest
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..extract.features import SNIPPET_STEPS
-from ..extract.geometry import GEOMETRY_CHANNELS, GEOMETRY_MIRROR
+from ..extract.motion.geometry import GEOMETRY_CHANNELS, GEOMETRY_MIRROR
 from ..extract.regions import ROI_MIRROR, ROI_NAMES
 
 _ANGLES = ("yaw", "pitch", "roll")

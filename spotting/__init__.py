@@ -1,1 +1,1 @@
-"""Features to intervals, and everything about learning and judging them."""
+"""Features to intervals. At this level lies what a user's video runs through; learning and judging are below."""

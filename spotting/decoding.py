@@ -5,14 +5,13 @@ whose score there exceeds the gate; its confidence is the outer-inner contrast, 
 the flanks. Overlapping proposals of one class compete by confidence; macro and micro never suppress each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
 from .intervals import EXPRESSION_TYPES, Interval
-from .reference_decoding import ReferenceDecoding, decode_reference
 
 Suppression = Literal["share", "iou"]
 
@@ -59,26 +58,34 @@ class DecodingSettings:
 def decode(
     intensity: np.ndarray,
     class_scores: np.ndarray,
-    settings: DecodingSettings | ReferenceDecoding | None = None,
+    settings: DecodingSettings | None = None,
     segments: Sequence[tuple[int, int]] | None = None,
 ) -> list[Interval]:
     """The expressions in one video, in order of time.
 
     intensity: (N,) in 0..1. class_scores: (N, 2), macro and micro. segments: half-open, separate tick ranges with a
     usable face (`FaceFeatures.segments()`, default all of it): no interval and no flank leaves its own.
-    `ReferenceDecoding` settings give the authors' decoding, each segment by itself.
     Raises ValueError for curves of other shapes or with values that are not finite.
     """
+    settings = settings or DecodingSettings()
+    return by_segment(intensity, class_scores, segments, lambda a, s: _decode_segment(a, s, settings))
+
+
+def by_segment(
+    intensity: np.ndarray,
+    class_scores: np.ndarray,
+    segments: Sequence[tuple[int, int]] | None,
+    decode_one: Callable[[np.ndarray, np.ndarray], list[Interval]],
+) -> list[Interval]:
+    """The intervals that `decode_one` finds in each segment by itself, in order of time; arguments as of `decode`."""
     intensity, class_scores = np.asarray(intensity), np.asarray(class_scores)
     if intensity.ndim != 1 or class_scores.shape != (len(intensity), 2):
         raise ValueError(f"need curves of shape (N,) and (N, 2), got {intensity.shape} and {class_scores.shape}")
     if not (np.isfinite(intensity).all() and np.isfinite(class_scores).all()):
         raise ValueError("the curves hold values that are not finite")
-    settings = settings or DecodingSettings()
-    decode_one = decode_reference if isinstance(settings, ReferenceDecoding) else _decode_segment
     found = []
     for start, stop in segments if segments is not None else [(0, len(intensity))]:
-        local = decode_one(intensity[start:stop], class_scores[start:stop], settings)
+        local = decode_one(intensity[start:stop], class_scores[start:stop])
         found += [Interval(start + i.onset, start + i.apex, start + i.offset, i.type, i.confidence) for i in local]
     return sorted(found)
 

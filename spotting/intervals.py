@@ -1,4 +1,4 @@
-"""`Interval`, in clock ticks, and `Spot`, the same event in seconds and source frames."""
+"""`Interval`, in clock ticks, `Spot`, the same event in seconds and source frames, and `Point`, a click inside one."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -58,3 +58,20 @@ class Spot:
     offset_frame: int
     type: ExpressionType
     confidence: float
+
+
+@dataclass(frozen=True, order=True)
+class Point:
+    """One labelled tick inside an expression; nothing about its onset or offset.
+
+    Raises ValueError for a negative tick or an unknown type.
+    """
+
+    tick: int
+    type: ExpressionType
+
+    def __post_init__(self) -> None:
+        if self.tick < 0:
+            raise ValueError(f"a point cannot lie at tick {self.tick}")
+        if self.type not in EXPRESSION_TYPES:
+            raise ValueError(f"type must be one of {EXPRESSION_TYPES}, got {self.type!r}")

@@ -39,7 +39,7 @@ def fake_features(path: Path, options: object = None, *, fps: float | None = Non
 
 def main(root: str, output: str, scheduler: str = "") -> None:
     from facespot.spotting.datasets.layouts import scan_dataset
-    from facespot.spotting.prepare import prepare
+    from facespot.spotting.datasets.prepare import prepare
 
     summary = prepare(
         scan_dataset(root),

@@ -1,12 +1,11 @@
 """Where the reference vectors of the authors' release lie, for the tests that need them."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from facespot.spotting.points import Point
+from facespot.spotting.intervals import Point
+from places import SHARED
 
-GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
+GOLDEN = SHARED / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no reference vectors at {GOLDEN}")
 
 

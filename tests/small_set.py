@@ -8,8 +8,8 @@ from facespot.extract.timebase import Timebase
 from facespot.models.context import ContextConfig
 from facespot.models.spotformer import SpotFormerConfig
 from facespot.spotting.datasets.records import make_records
-from facespot.spotting.pseudo_labels import PseudoLabelSettings
-from facespot.spotting.recipes import PointRecipe
+from facespot.spotting.learning.pseudo_labels import PseudoLabelSettings
+from facespot.spotting.learning.recipes import PointRecipe
 from facespot.spotting.simulation.anatomy import draw_person
 from facespot.spotting.simulation.sensor import observe
 from facespot.spotting.simulation.timeline import perform
@@ -53,7 +53,7 @@ def small_records(subjects=3, videos=1):
 def store_features(folder, subjects=3, videos=1):
     """The clips as a folder that `spot prepare` could have made."""
     from facespot.extract.cache import CacheKey, FeatureCache
-    from facespot.spotting.prepared import PreparedSet, PreparedVideo, write_index
+    from facespot.spotting.datasets.prepared import PreparedSet, PreparedVideo, write_index
 
     cache, lines = FeatureCache(folder), []
     for subject in range(subjects):

@@ -5,7 +5,7 @@ from functools import cache
 
 import cv2
 import numpy as np
-from facespot.extract.frames import FaceFrame
+from facespot.extract.reading.frames import FaceFrame
 from facespot.extract.regions import KEPT_MESH_POINTS
 from facespot.spotting.simulation.anatomy import neutral_face
 

@@ -12,17 +12,17 @@ import torch
 from click.testing import CliRunner
 from facespot.benchmarks.geometry_baseline import spot_by_geometry
 from facespot.errors import NoFaceError
-from facespot.spotting.datasets.points import sample_points
 from facespot.spotting.datasets.records import make_records
+from facespot.spotting.datasets.sampling import sample_points
 from facespot.spotting.intervals import Interval
-from facespot.spotting.metrics import Counts
-from facespot.spotting.point_videos import Window, pair_points
+from facespot.spotting.judging.metrics import Counts
+from facespot.spotting.learning.from_points import PointTrainer
+from facespot.spotting.learning.point_videos import Window, pair_points
 from facespot.spotting.simulation.anatomy import draw_person, roi_means
 from facespot.spotting.simulation.corpus import simulate_corpus
 from facespot.spotting.simulation.timeline import perform
 from facespot.spotting.simulation.twins import simulate_twins
 from facespot.spotting.spotter import Spotter
-from facespot.spotting.training import PointTrainer
 from scipy.ndimage import maximum_filter1d
 from simulated import features_of, film
 from small_set import tiny

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import av
 import pytest
-from facespot.extract.video import open_video
+from facespot.extract.reading.video import open_video
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "samples" / "astronaut.mp4"
 TRUTH = ROOT / "samples" / "astronaut.truth.csv"
 WEIGHTS = ROOT / "weights" / "facespot.safetensors"
@@ -111,7 +111,7 @@ def test_bad_inputs_beside_a_damaged_one(tmp_path, weights):
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="the trained weights are not in this checkout; make weights")
 def test_shipped_weights_find_the_sample_clips_expressions(tmp_path):
     from facespot.spotting.intervals import Interval
-    from facespot.spotting.metrics import match
+    from facespot.spotting.judging.metrics import match
     from facespot.spotting.simulation.recording import read_truth
 
     run = spot(SAMPLE, "-o", tmp_path, home=tmp_path)

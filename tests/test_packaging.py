@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 HEAVY = ("torch", "timm", "cv2", "mediapipe", "matplotlib", "pandas", "scipy", "numpy", "av")
 

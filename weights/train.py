@@ -6,10 +6,8 @@ tracks slip now and then. The networks of both rounds make up the ensemble. The 
 has the figures.
 """
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +16,10 @@ import torch
 
 from ..models.checkpoint import save_checkpoint
 from ..models.context import ContextConfig, pack_ensemble
-from ..spotting.device import resolve_device
+from ..models.device import resolve_device
+from ..processes import process_pool, usable_cores
+from ..spotting.learning.from_simulation import SupervisedRecipe, train_supervised
 from ..spotting.simulation.corpus import ClipBatch, simulate_corpus
-from ..spotting.supervised import SupervisedRecipe, train_supervised
 
 # Share of clips with slipping tracks.
 GLITCHES = 0.25
@@ -62,7 +61,7 @@ def _train_members(
     device: str,
     starts: Sequence[State | None],
 ) -> Iterator[dict[str, torch.Tensor]]:
-    cores = _cores()
+    cores = usable_cores()
     if device == "cuda" or cores == 1 or len(seeds) == 1:
         for seed, start in zip(seeds, starts, strict=True):
             yield _train_member(corpus, config, recipe, seed, device, cores, start)
@@ -70,7 +69,7 @@ def _train_members(
     workers = min(cores, len(seeds))
     # One thread a member: two trainings side by side use two cores better than one training on both.
     threads = max(cores // workers, 1)
-    with ProcessPoolExecutor(workers) as pool:
+    with process_pool(workers) as pool:
         jobs = [
             pool.submit(_train_member, corpus, config, recipe, seed, device, threads, start)
             for seed, start in zip(seeds, starts, strict=True)
@@ -79,13 +78,9 @@ def _train_members(
             yield job.result()
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _simulate(clips: int, seed: int) -> dict[int, ClipBatch]:
     started = time.monotonic()
-    corpus = simulate_corpus(clips, seed, workers=_cores())
+    corpus = simulate_corpus(clips, seed, workers=usable_cores())
     click.echo(f"simulated {sum(map(len, corpus.values()))} clips in {time.monotonic() - started:.0f} s", err=True)
     return corpus
 

@@ -1,14 +1,14 @@
 """A corpus of simulated clips to learn from: features, truth and lengths, reproducible clip by clip from one seed."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...extract.features import SNIPPET_STEPS
-from ...extract.geometry import GEOMETRY_CHANNELS, geometry_channels
+from ...extract.motion.geometry import GEOMETRY_CHANNELS, geometry_channels
 from ...extract.regions import ROI_NAMES
+from ...processes import process_pool
 from .anatomy import draw_person
 from .sensor import Observation, observe
 from .timeline import Event, Performance, perform
@@ -95,7 +95,7 @@ def simulate_corpus(
     if workers == 1:
         parts = [_simulate_many(*job) for job in jobs]
     else:
-        with ProcessPoolExecutor(workers) as pool:
+        with process_pool(workers) as pool:
             parts = list(pool.map(_simulate_many, *zip(*jobs, strict=True)))
     corpus = {}
     for ticks in counts:

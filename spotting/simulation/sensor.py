@@ -10,8 +10,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
-from ...extract.alignment import ANCHOR_MESH_POINTS, remove_head_motion
 from ...extract.features import SNIPPET_REACH, SNIPPET_STEPS
+from ...extract.motion.alignment import ANCHOR_MESH_POINTS, remove_head_motion
 from ...extract.options import ExtractOptions
 from ...extract.regions import EYE_LIDS, KEPT_INDEX, ROI_NAMES
 from ...extract.timebase import CLOCK_HZ

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import NoFaceError, NotAVideoError, VideoNotFoundError
-from ...extract.quiet import quiet_native
+from ...extract.face.mediapipe_graphs import quiet_native
 from ...extract.regions import EYE_CORNERS
 
 MESH_POINTS = 478

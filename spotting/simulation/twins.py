@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ... import __version__
 from ...errors import AnnotationError
 from ...extract.cache import CacheKey, DamagedEntryError, FeatureCache
 from ...extract.features import FaceFeatures
 from ...extract.timebase import Timebase
+from ...version import __version__
 from ..datasets.aus import ActionUnit
+from ..datasets.prepared import PreparedSet, PreparedVideo, write_index
 from ..datasets.records import close_open_offsets, tick_of_frame
 from ..intervals import ExpressionType
-from ..prepared import PreparedSet, PreparedVideo, write_index
 from .anatomy import PAIRED_AUS, SINGLE_AUS, Person, draw_person, random_field, roi_means
 from .sensor import observe
 from .timeline import Event, Performance, envelope, perform

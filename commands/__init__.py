@@ -1,0 +1,1 @@
+"""One module a command of `spot`, shell and body together."""

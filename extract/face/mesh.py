@@ -1,0 +1,169 @@
+"""The face mesh of one subject: MediaPipe on a square crop that moves with the face."""
+
+from contextlib import nullcontext
+from types import TracebackType
+
+import numpy as np
+
+from ..regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS
+from .detection import CROP_PER_DETECTION, square_crop
+from .mediapipe_graphs import in_callers_thread, mesh_points, quiet_native
+from .subjects import SMALLEST_EYE_DISTANCE
+
+N_MESH_POINTS = 478
+
+# The crop. MediaPipe's own tracker reads 1.5 times the mesh's extent, so this leaves room for motion before a move.
+_CROP_PER_MESH = 2.6
+_MOVE_REACH = 0.18  # crop sides the face may drift before the crop follows
+_MOVE_RATIO = 1.25  # change of face size before it does
+_RELOOK_SHIFT = 0.04  # mesh extents a face may move between two readings that agree
+_MOST_READS = 4
+_SMALLEST_READ, _LARGEST_READ = 256, 384  # pixels across the crop as given to MediaPipe, whose model reads 192
+_BLANK = np.zeros((_SMALLEST_READ, _SMALLEST_READ, 3), np.uint8)
+
+_MOST_OUTSIDE = 0.2  # share of the points that matter that may lie outside the picture
+_NEEDED_POINTS = np.array(sorted({*RIGID_MESH_POINTS, *(p for points in ROI_MESH_POINTS.values() for p in points)}))
+_EYES_TO_MOUTH = (0.55, 2.2)  # eye-mouth distance over inter-ocular distance, both in depth; adults' is 0.9-1.3
+_FACE_WIDTH = (1.4, 3.6)  # cheek to cheek over inter-ocular distance; adults' is 2.0-2.6
+_MOUTH_CORNERS = (61, 291)
+_CHEEKS = (234, 454)
+
+
+def eye_centres(landmarks: np.ndarray) -> np.ndarray:
+    """(2, 3) midpoints between the corners of each eye, left in the image first, from a (478, 3) mesh."""
+    return np.stack([landmarks[list(EYE_CORNERS[side])].mean(axis=0) for side in ("image_left", "image_right")])
+
+
+def mesh_box(landmarks: np.ndarray) -> np.ndarray:
+    """(3,) centre x, centre y and larger extent of a mesh, in pixels."""
+    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    return np.array([*((low + high) / 2), (high - low).max()])
+
+
+def implausibility(landmarks: np.ndarray, height: int, width: int) -> str | None:
+    """Why a (478, 3) mesh cannot be used in a picture of that size, in one word; None if it can.
+
+    "small": the eyes are under 20 pixels apart (in depth, so that a turned head is not a small one). "outside": over a
+    fifth of the rigid and ROI points are out of the picture. "shape": the mesh has no face's proportions.
+    """
+    eyes = eye_centres(landmarks)
+    distance = float(np.linalg.norm(eyes[1] - eyes[0]))
+    if distance < SMALLEST_EYE_DISTANCE:
+        return "small"
+    x, y = landmarks[_NEEDED_POINTS, 0], landmarks[_NEEDED_POINTS, 1]
+    if np.mean((x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)) > _MOST_OUTSIDE:
+        return "outside"
+    mouth = landmarks[list(_MOUTH_CORNERS)].mean(axis=0)
+    to_mouth = np.linalg.norm(mouth - eyes.mean(axis=0)) / distance
+    across = np.linalg.norm(landmarks[_CHEEKS[0]] - landmarks[_CHEEKS[1]]) / distance
+    if not (_EYES_TO_MOUTH[0] <= to_mouth <= _EYES_TO_MOUTH[1] and _FACE_WIDTH[0] <= across <= _FACE_WIDTH[1]):
+        return "shape"
+    return None
+
+
+class SubjectMesh:
+    """Runs the refined face mesh on a crop around one face, picture after picture.
+
+    The crop keeps other faces out, makes a small face large enough for the model and costs the same in a picture of any
+    size. It stays put until the face has drifted or grown, because MediaPipe tracks in its coordinates. MediaPipe does
+    not smooth landmarks over time: a move is there in full in the picture it happens in.
+    Use it as a context manager; not for several threads at once.
+    """
+
+    def __init__(self) -> None:
+        with quiet_native():
+            import mediapipe as mp
+
+            make = in_callers_thread(mp.solutions.face_mesh.FaceMesh)
+            self._mesh = make(max_num_faces=1, refine_landmarks=True)
+            self._mesh.process(_BLANK)
+        self._crop: tuple[float, float, float] | None = None  # centre x, centre y, side
+        self._box: np.ndarray | None = None
+        self._spoke = False  # it speaks to stderr once, with the first face
+
+    def __enter__(self) -> "SubjectMesh":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with quiet_native():
+            self._mesh.close()
+
+    @property
+    def box(self) -> np.ndarray | None:
+        """`mesh_box` of the landmarks given last; None where no face was seen."""
+        return self._box
+
+    def forget(self) -> None:
+        """Let the next call start from the expected place, not from where the face was."""
+        self._crop = None
+
+    def __call__(self, rgb: np.ndarray, expected: np.ndarray | None) -> np.ndarray | None:
+        """(478, 3) float32 landmarks in pixels of the (H, W, 3) picture, z in the same unit; None if no face is seen.
+
+        expected: (3,) centre x, centre y and width a detector would see, used while no face is being tracked.
+        """
+        before = None if self._crop is None else self._box
+        if self._crop is None:
+            if expected is None:
+                return None
+            self._place((expected[0], expected[1], CROP_PER_DETECTION * expected[2]))
+        landmarks = None
+        # The model is biased, by up to hundredths of the face, where its tracker was not centred on it. So a picture is
+        # read until the face stays put: once, mostly.
+        for _ in range(_MOST_READS):
+            landmarks = self._read(rgb)
+            if landmarks is None:
+                if before is None:
+                    break
+                before = None
+                continue
+            face = mesh_box(landmarks)
+            settled = before is not None and not _moved(face, before)
+            before = face
+            if self._must_move(face):
+                self._place((face[0], face[1], _CROP_PER_MESH * face[2]))
+            elif settled:
+                break
+        self._box = None if landmarks is None else before
+        if landmarks is None:
+            self._crop = None
+        return landmarks
+
+    def _place(self, crop: tuple[float, float, float]) -> None:
+        """Set the crop, and make the tracker, which holds a place in the old one, look for the face again."""
+        self._crop = crop
+        self._mesh.process(_BLANK)
+
+    def _must_move(self, face: np.ndarray) -> bool:
+        """Whether the face has drifted or grown so far that the crop must follow."""
+        x, y, side = self._crop
+        ratio = _CROP_PER_MESH * face[2] / side
+        drift = max(abs(face[0] - x), abs(face[1] - y)) / side
+        return drift > _MOVE_REACH or not 1 / _MOVE_RATIO <= ratio <= _MOVE_RATIO
+
+    def _read(self, rgb: np.ndarray) -> np.ndarray | None:
+        import cv2
+
+        x, y, side = self._crop
+        # A whole number of pixels is averaged into one first, which is fast and keeps fine texture from aliasing; what
+        # remains, less than half, is interpolated. An area average over broken pixels alone took longer than the mesh.
+        shrink = max(int(side // _LARGEST_READ), 1)
+        crop, left, top = square_crop(rgb, x, y, shrink * round(side / shrink))
+        side = crop.shape[0]
+        if shrink > 1:
+            crop = cv2.resize(crop, (side // shrink, side // shrink), interpolation=cv2.INTER_AREA)
+        read = int(np.clip(crop.shape[0], _SMALLEST_READ, _LARGEST_READ))
+        if read != crop.shape[0]:
+            crop = cv2.resize(crop, (read, read), interpolation=cv2.INTER_LINEAR)
+        with nullcontext() if self._spoke else quiet_native():
+            faces = self._mesh.process(np.ascontiguousarray(crop)).multi_face_landmarks
+        if not faces:
+            return None
+        self._spoke = True
+        return mesh_points(faces[0]) * np.float32(side) + np.array([left, top, 0], dtype=np.float32)
+
+
+def _moved(face: np.ndarray, before: np.ndarray) -> bool:
+    """Whether a face, as `mesh_box`, has moved or grown by more than a few hundredths of its size."""
+    shift = float(np.hypot(*(face[:2] - before[:2]))) / before[2]
+    return shift > _RELOOK_SHIFT or abs(face[2] / before[2] - 1) > _RELOOK_SHIFT

@@ -1,0 +1,1 @@
+"""How the face moves: optical flow, head motion removed, snippets, and pose-normalised geometry."""

@@ -1,0 +1,226 @@
+"""Features of a whole data set: every recording through extraction, in several processes or on a Dask cluster.
+
+Each finished video is an entry of the output folder, written under a temporary name and renamed, so the work can be
+killed at any moment and taken up again: what is there stays, the rest is made. Equal recordings and options give equal
+bytes, wherever and in which order they were made: nothing stored tells time, machine or absolute path.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from ...errors import FacespotError, VideoNotFoundError
+from ...extract.cache import DamagedEntryError, FeatureCache
+from ...extract.features import FaceFeatures
+from ...extract.options import ExtractOptions
+from ...processes import process_pool, usable_cores
+from .layouts import Recording
+from .prepared import INDEX_NAME, PreparedVideo, read_index, write_index
+
+Extract = Callable[..., FaceFeatures]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one recording: made now, kept from an earlier run, or failed with a message and an exit code."""
+
+    recording: Recording
+    status: Literal["made", "kept", "failed"]
+    prepared: PreparedVideo | None = None
+    message: str = ""
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class PrepareSummary:
+    """All outcomes, in the order of the recordings."""
+
+    outcomes: tuple[Outcome, ...]
+
+    def count(self, status: str) -> int:
+        return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def failures(self) -> tuple[Outcome, ...]:
+        return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
+
+    @property
+    def exit_code(self) -> int:
+        """That of the first failure, 0 without any."""
+        return next((outcome.exit_code for outcome in self.failures), 0)
+
+
+def prepare(
+    recordings: Sequence[Recording],
+    root: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    options: ExtractOptions | None = None,
+    fps: float | None = None,
+    processes: int | None = None,
+    scheduler: str | None = None,
+    progress: Callable[[Outcome], None] | None = None,
+    extract: Extract | None = None,
+) -> PrepareSummary:
+    """Bring every recording's features into `output` and write its index.
+
+    root: folder the recordings were found in; stored paths are relative to it. fps: rate of image folders whose layout
+    does not tell it. processes: at most the cores, which is the default. scheduler: address of a running Dask scheduler
+    ("tcp://host:8786") whose workers see the same paths; `processes` then says nothing. progress: called with each
+    outcome as it arrives. extract: in place of `extract_features`; must be importable in other processes.
+
+    A recording that fails, or kills its process, is reported in the summary and the others go on. Raises
+    VideoNotFoundError without recordings, FacespotError if the scheduler cannot be reached, OSError if `output` cannot
+    be written.
+    """
+    if not recordings:
+        raise VideoNotFoundError(f"{root}: no video and no folder of numbered images below it")
+    root, output = Path(root).absolute(), Path(output).absolute()
+    output.mkdir(parents=True, exist_ok=True)
+    task = partial(prepare_one, root=root, output=output, options=options or ExtractOptions(), fps=fps, extract=extract)
+    if scheduler is None:
+        width = max(1, min(processes or usable_cores(), usable_cores(), len(recordings)))
+        open_executor: Callable[[int], AbstractContextManager[Executor]] = process_pool
+    else:
+        width = len(recordings)
+        open_executor = partial(_cluster_executor, scheduler)
+    found: dict[Recording, Outcome] = {}
+    jobs = [replace(recording, path=recording.path.absolute()) for recording in recordings]
+    for outcome in _outcomes(jobs, task, open_executor, width):
+        found[outcome.recording] = outcome
+        if progress is not None:
+            progress(outcome)
+    summary = PrepareSummary(tuple(found[job] for job in jobs))
+    _update_index(output, summary)
+    FeatureCache(output).remove_abandoned()
+    return summary
+
+
+def prepare_one(
+    recording: Recording,
+    *,
+    root: Path,
+    output: Path,
+    options: ExtractOptions,
+    fps: float | None = None,
+    extract: Extract | None = None,
+) -> Outcome:
+    """One recording's features, from `output` if they are there and whole. Whatever goes wrong is in the outcome."""
+    from ...extract.pipeline import extract_features, features_key
+
+    cache = FeatureCache(output)
+    fps = recording.fps or fps
+    try:
+        key = features_key(recording.path, options, fps=fps)
+        try:
+            features = cache.load(key)
+        except DamagedEntryError:
+            features = None
+        status: Literal["made", "kept"] = "made" if features is None else "kept"
+        if features is None:
+            features = (extract or extract_features)(recording.path, options, fps=fps)
+            cache.store(key, replace(features, provenance=_portable(features.provenance, recording.path, root)))
+        prepared = PreparedVideo(
+            recording.dataset,
+            recording.subject,
+            recording.video,
+            key.entry_name,
+            features.timebase.n_ticks,
+            round(features.coverage, 6),
+        )
+        return Outcome(recording, status, prepared)
+    except FacespotError as error:
+        return Outcome(recording, "failed", message=str(error), exit_code=error.exit_code)
+    except Exception as error:  # one recording must not stop hundreds of others
+        return Outcome(recording, "failed", message=f"{recording.path}: {error!r}", exit_code=1)
+
+
+def _portable(provenance: dict[str, Any], path: Path, root: Path) -> dict[str, Any]:
+    """The same without the place of the data set on this machine, in the source's path and in every warning."""
+    relative = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+    def shorten(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.replace(str(path), relative)
+        if isinstance(value, dict):
+            return {name: shorten(inner) for name, inner in value.items()}
+        return [shorten(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+    return shorten(provenance)
+
+
+def _outcomes(
+    jobs: Sequence[Recording],
+    task: Callable[[Recording], Outcome],
+    open_executor: Callable[[int], AbstractContextManager[Executor]],
+    width: int,
+) -> Iterator[Outcome]:
+    """Outcomes as they come. When a process dies, whoever was at work is tried once more on its own: the one that kills
+    its process again is the culprit."""
+    waiting, suspects = deque(jobs), deque()
+    while waiting or suspects:
+        alone = bool(suspects)
+        queue = suspects if alone else waiting
+        running: dict[Future, Recording] = {}
+        try:
+            with open_executor(1 if alone else width) as executor:
+                while queue or running:
+                    while queue and len(running) < (1 if alone else width):
+                        job = queue.popleft()
+                        try:
+                            running[executor.submit(task, job)] = job
+                        except BrokenExecutor:
+                            queue.appendleft(job)
+                            raise
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        outcome = _result(future, running[future])
+                        del running[future]
+                        yield outcome
+        except BrokenExecutor:
+            if not alone:
+                suspects.extend(running.values())
+            for job in running.values() if alone else ():
+                message = f"{job.path}: the process at work on it died twice, perhaps for want of memory"
+                yield Outcome(job, "failed", message=message, exit_code=1)
+
+
+def _result(future: Future, job: Recording) -> Outcome:
+    try:
+        return replace(future.result(), recording=job)
+    except BrokenExecutor:
+        raise
+    except Exception as error:  # what a cluster says when its workers die under a task again and again
+        return Outcome(job, "failed", message=f"{job.path}: {error}", exit_code=1)
+
+
+@contextmanager
+def _cluster_executor(scheduler: str, width: int) -> Iterator[Executor]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise FacespotError("a Dask scheduler needs distributed, install facespot[cluster]") from None
+    try:
+        client = Client(scheduler, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise FacespotError(f"{scheduler}: no Dask scheduler can be reached there ({error})") from error
+    try:
+        # Not pure: a second run of the same task must look at the disk again.
+        with client.get_executor(pure=False) as executor:
+            yield executor
+    finally:
+        client.close()
+
+
+def _update_index(output: Path, summary: PrepareSummary) -> None:
+    """Lines of this run; those of other data sets in the same folder stay as long as their entries do."""
+    made = [outcome.prepared for outcome in summary.outcomes if outcome.prepared]
+    names = {(outcome.recording.dataset, outcome.recording.video) for outcome in summary.outcomes}
+    earlier = read_index(output) if (output / INDEX_NAME).exists() else []
+    kept = [v for v in earlier if (v.dataset, v.video) not in names and (output / v.entry).is_dir()]
+    write_index(output, [*kept, *made])

@@ -1,0 +1,1 @@
+"""How good intervals are: metrics, agreement, reports, leaving one subject out."""

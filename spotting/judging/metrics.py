@@ -1,0 +1,183 @@
+"""Judging spotted intervals against annotated ones.
+
+Task: each recording has annotated and predicted intervals of two classes, macro and micro; how many of the annotated
+ones were found, and how many predictions were something else?
+
+Conventions: intervals are `Interval`s in ticks of the 30 Hz clock, both ends inclusive. Any order is accepted.
+Annotations listed as `ignored` (an annotator was unsure) are don't-care: they are not to be found, and a prediction of
+which at least half the ticks lie in them is neither hit nor false alarm, whatever its class.
+
+Metrics: a prediction is a true positive when it is matched to an annotation of its class with an IoU of at least 0.5
+(paper eq. 17), one to one. TP, FP and FN are summed over recordings before precision, recall and F1 are taken, for
+macro, micro, and both pooled (MEGC). An undefined ratio (0 / 0) is 0.
+
+Source: the MEGC 2021 protocol as used by the GIM paper, section 4.1. Departures from the authors' evaluator, which is
+kept in `reference_metrics`:
+- Lengths count ticks on both sides. The authors subtract an inclusive annotated offset from its onset but an exclusive
+  predicted one, so the same n ticks have an IoU of (n - 1) / n there: 0.875 for a micro-expression of 8 ticks.
+- The matching is optimal (as many hits as possible, then the largest IoU), not greedy by confidence: never fewer hits.
+- False positives always count. The authors skip a class that the left-out subject has no annotation of: on CAS(ME)^2
+  the false alarms of micro-expressions of 10 of 22 subjects.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from ..intervals import EXPRESSION_TYPES, ExpressionType, Interval
+
+HIT_IOU = 0.5
+_IGNORED_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is known and what was said of one video. n_ticks is needed only for agreement per tick."""
+
+    truth: Sequence[Interval]
+    predicted: Sequence[Interval]
+    ignored: Sequence[Interval] = ()
+    subject: str = ""
+    n_ticks: int | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """True positives, false positives, false negatives. Counts add."""
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+
+    @property
+    def precision(self) -> float:
+        return _ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> float:
+        return _ratio(self.tp, self.tp + self.fn)
+
+    @property
+    def f1(self) -> float:
+        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Counts of both classes. Evaluations add."""
+
+    macro: Counts = field(default_factory=Counts)
+    micro: Counts = field(default_factory=Counts)
+
+    def __add__(self, other: "Evaluation") -> "Evaluation":
+        return Evaluation(self.macro + other.macro, self.micro + other.micro)
+
+    @property
+    def overall(self) -> Counts:
+        """Both classes pooled."""
+        return self.macro + self.micro
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Every interval of one recording under its verdict. hits: (annotated, predicted). forgiven: don't-care."""
+
+    hits: list[tuple[Interval, Interval]]
+    missed: list[Interval]
+    false_alarms: list[Interval]
+    forgiven: list[Interval]
+
+
+def iou_matrix(truth: Sequence[Interval], predicted: Sequence[Interval]) -> np.ndarray:
+    """(len(truth), len(predicted)) IoU of every pair, whatever their classes."""
+    t_on, t_off = _ends(truth)
+    p_on, p_off = _ends(predicted)
+    shared = np.minimum(t_off[:, None], p_off) - np.maximum(t_on[:, None], p_on) + 1
+    shared = np.maximum(shared, 0)
+    return shared / ((t_off - t_on + 1)[:, None] + (p_off - p_on + 1) - shared)
+
+
+def match(truth: Sequence[Interval], predicted: Sequence[Interval], iou: float = HIT_IOU) -> list[tuple[int, int]]:
+    """Index pairs of an optimal one-to-one matching within classes, all with at least the given IoU, in order of truth.
+
+    Raises ValueError for an IoU outside 0..1; at 0, intervals must still touch.
+    """
+    if not 0.0 <= iou <= 1.0:
+        raise ValueError(f"an IoU lies in 0..1, got {iou}")
+    pairs = []
+    for kind in EXPRESSION_TYPES:
+        rows = [i for i, t in enumerate(truth) if t.type == kind]
+        columns = [j for j, p in enumerate(predicted) if p.type == kind]
+        overlap = iou_matrix([truth[i] for i in rows], [predicted[j] for j in columns])
+        allowed = (overlap >= iou) & (overlap > 0)
+        # One more hit outweighs any gain of IoU in the others.
+        worth = np.where(allowed, 1 + min(overlap.shape) + overlap, 0.0)
+        for i, j in zip(*linear_sum_assignment(worth, maximize=True), strict=True):
+            if allowed[i, j]:
+                pairs.append((rows[i], columns[j]))
+    return sorted(pairs)
+
+
+def judge(recording: Recording, iou: float = HIT_IOU) -> Judgement:
+    """Match one recording and sort what is left over."""
+    truth, predicted = recording.truth, recording.predicted
+    pairs = match(truth, predicted, iou)
+    found, used = {i for i, _ in pairs}, {j for _, j in pairs}
+    left = [p for j, p in enumerate(predicted) if j not in used]
+    dont_care = [_mostly_inside(p, recording.ignored) for p in left]
+    return Judgement(
+        hits=[(truth[i], predicted[j]) for i, j in pairs],
+        missed=[t for i, t in enumerate(truth) if i not in found],
+        false_alarms=[p for p, free in zip(left, dont_care, strict=True) if not free],
+        forgiven=[p for p, free in zip(left, dont_care, strict=True) if free],
+    )
+
+
+def count(judgement: Judgement) -> Evaluation:
+    """The counts of one judgement."""
+
+    def of(kind: ExpressionType) -> Counts:
+        return Counts(
+            sum(t.type == kind for t, _ in judgement.hits),
+            sum(p.type == kind for p in judgement.false_alarms),
+            sum(t.type == kind for t in judgement.missed),
+        )
+
+    return Evaluation(of("macro"), of("micro"))
+
+
+def evaluate(recordings: Iterable[Recording], iou: float = HIT_IOU) -> Evaluation:
+    """Counts summed over recordings."""
+    return sum((count(judge(r, iou)) for r in recordings), Evaluation())
+
+
+def evaluate_by_subject(recordings: Iterable[Recording], iou: float = HIT_IOU) -> dict[str, Evaluation]:
+    """Counts summed over the recordings of each subject, subjects in order of name."""
+    table: dict[str, Evaluation] = {}
+    for recording in recordings:
+        table[recording.subject] = table.get(recording.subject, Evaluation()) + count(judge(recording, iou))
+    return dict(sorted(table.items()))
+
+
+def _mostly_inside(interval: Interval, areas: Sequence[Interval]) -> bool:
+    if not areas:
+        return False
+    ticks = np.zeros(interval.n_ticks, dtype=bool)
+    for area in areas:
+        ticks[max(0, area.onset - interval.onset) : max(0, area.offset + 1 - interval.onset)] = True
+    return bool(ticks.mean() >= _IGNORED_SHARE)
+
+
+def _ends(intervals: Sequence[Interval]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([i.onset for i in intervals], dtype=np.int64), np.array(
+        [i.offset for i in intervals], dtype=np.int64
+    )
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

@@ -1,0 +1,1 @@
+"""How networks learn: from points, from simulated intervals, and AUW-GCN."""

@@ -1,0 +1,251 @@
+"""Learning a `ContextSpotter` from full intervals and intensity curves, which only simulation can give.
+
+Learning from one point per expression, the paper's subject, is in `pseudo_labels` and `losses`; it trains the same
+network too.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...extract.features import SNIPPET_REACH, SNIPPET_STEPS
+from ...extract.regions import ROI_NAMES
+from ...models.context import ContextConfig, ContextOutput, ContextSpotter, mirror_inputs
+from ..simulation.corpus import ClipBatch
+from ..simulation.timeline import Event
+
+_EDGE_SHARE = 0.15  # of an expression at either end, where even annotators differ
+_EDGE_WEIGHT = 0.15
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What n clips of T ticks should be answered with, all float32.
+
+    classes: (n, T, 2) 1 for the class (macro, micro) of the tick's expression. weight: (n, T) say of the tick in the
+    class loss. reach: (n, T, 2) ticks to onset and offset. inside: (n, T) 1 in an expression. intensity: (n, T) 0..1.
+    """
+
+    classes: Tensor
+    weight: Tensor
+    reach: Tensor
+    inside: Tensor
+    intensity: Tensor
+
+    def pick(self, rows: np.ndarray) -> "Targets":
+        """The targets of some clips."""
+        index = torch.from_numpy(rows)
+        return Targets(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+
+    def to(self, device: torch.device | str) -> "Targets":
+        """The same on another device."""
+        return Targets(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+def make_targets(events: Sequence[Sequence[Event]], intensity: np.ndarray) -> Targets:
+    """Targets of n clips of T ticks from their events and intensity (n, T).
+
+    Where two expressions overlap, the shorter one has the ticks.
+    """
+    n, ticks = intensity.shape
+    classes = np.zeros((n, ticks, 2), np.float32)
+    weight = np.ones((n, ticks), np.float32)
+    reach = np.zeros((n, ticks, 2), np.float32)
+    inside = np.zeros((n, ticks), np.float32)
+    for row, clip in enumerate(events):
+        for event in sorted(clip, key=lambda e: e.onset - e.offset):
+            span = slice(event.onset, event.offset + 1)
+            length = event.offset - event.onset + 1
+            edge = max(1, round(_EDGE_SHARE * length))
+            classes[row, span] = [event.type == "macro", event.type == "micro"]
+            weight[row, span] = 1.0
+            weight[row, event.onset : event.onset + edge] = _EDGE_WEIGHT
+            weight[row, event.offset - edge + 1 : event.offset + 1] = _EDGE_WEIGHT
+            reach[row, span, 0] = np.arange(length)
+            reach[row, span, 1] = np.arange(length)[::-1]
+            inside[row, span] = 1.0
+    curves = torch.from_numpy(intensity.astype(np.float32))
+    return Targets(*(torch.from_numpy(a) for a in (classes, weight, reach, inside)), curves)
+
+
+def class_loss(scores: Tensor, classes: Tensor, weight: Tensor) -> Tensor:
+    """Focal cross-entropy (exponent 0.5). scores: (..., 2) logits; classes: (..., 2) 0 or 1; weight: (...) of ticks."""
+    surprise = (classes - torch.sigmoid(scores)).abs().detach().sqrt()
+    entropy = F.binary_cross_entropy_with_logits(scores, classes, reduction="none")
+    # The constant makes up for the factor of a mean surprise.
+    return (entropy * surprise * weight[..., None]).mean() / 0.175
+
+
+def interval_loss(output: ContextOutput, target: Targets) -> dict[str, Tensor]:
+    """Terms of the loss; their sum is minimised.
+
+    class: `class_loss`, in which the ends weigh less. reach: 1 - IoU of each tick's own interval.
+    intensity: mean squared error, the paper's eq. 9 with the true curve. quality: cross-entropy against the IoU
+    reached.
+    """
+    n_inside = target.inside.sum() + 1
+    shared = torch.minimum(output.reach, target.reach).sum(-1) + 1
+    joint = torch.maximum(output.reach, target.reach).sum(-1) + 1
+    iou = shared / joint
+    quality = F.binary_cross_entropy_with_logits(output.quality, iou.detach(), reduction="none")
+    return {
+        "class": class_loss(output.class_scores, target.classes, target.weight),
+        "reach": 0.5 * ((1 - iou) * target.inside).sum() / n_inside,
+        "intensity": (torch.sigmoid(output.intensity) - target.intensity).square().mean(),
+        "quality": 0.25 * (quality * target.inside).sum() / n_inside,
+    }
+
+
+@dataclass(frozen=True)
+class SupervisedRecipe:
+    """Training of one network.
+
+    ticks_per_step: clips times ticks of a batch. rate, warmup_steps, weight_decay: of AdamW, the rate falling as a
+    cosine. average: decay of the moving average of the weights. flow_dropout: share of clips whose flow is zeroed, so
+    that geometry is learnt too. gain: spread (natural logarithm) of a random factor on the flow. noise: largest
+    standard deviation (IOD) of noise added to it. glitches: share of clips in which tracks slip (`_glitches`).
+    """
+
+    steps: int = 6000
+    ticks_per_step: int = 5120
+    rate: float = 2e-3
+    warmup_steps: int = 100
+    weight_decay: float = 0.02
+    average: float = 0.998
+    flow_dropout: float = 0.08
+    gain: float = 0.15
+    noise: float = 0.001
+    glitches: float = 0.0
+
+
+def _glitches(shape: tuple[int, int], share: float, rng: np.random.Generator) -> np.ndarray:
+    """(n, T, 17, 10, 2) what slipping tracks add to the snippets of n clips; most clips stay untouched.
+
+    A track that lost its patch of skin jitters or sits beside it for a while, in one region or two. What one picture
+    displaces is shared by every displacement that starts or ends in that picture.
+    """
+    n, ticks = shape
+    slip = np.zeros((n, ticks, len(ROI_NAMES), 2), np.float32)
+    for row in np.flatnonzero(rng.random(n) < share):
+        for _ in range(1 + rng.poisson(ticks / 60)):
+            start, length = int(rng.integers(ticks)), int(np.exp(rng.uniform(np.log(2), np.log(60))))
+            stop = min(start + length, ticks)
+            size = np.exp(rng.uniform(np.log(0.01), np.log(0.12)))
+            # Neighbouring regions slip together now and then.
+            roi = int(rng.integers(len(ROI_NAMES)))
+            rois = [roi] if rng.random() < 0.75 else [roi, (roi + 1) % len(ROI_NAMES)]
+            if rng.random() < 0.6:
+                jitter = rng.normal(size=(stop - start, len(rois), 2)) * (
+                    rng.random((stop - start, 1, 1)) < rng.random()
+                )
+            else:
+                jitter = np.broadcast_to(rng.normal(size=(1, len(rois), 2)), (stop - start, len(rois), 2))
+            slip[row, start:stop, rois] += np.moveaxis(size * jitter, 1, 0)
+    here = np.arange(ticks)
+    reference = np.clip(here - SNIPPET_REACH, 0, ticks - 1)
+    target = np.clip(here[:, None] - SNIPPET_REACH + np.arange(SNIPPET_STEPS), 0, ticks - 1)
+    return slip[:, target] - slip[:, reference][:, :, None]
+
+
+def _augment(
+    snippets: Tensor, geometry: Tensor, recipe: SupervisedRecipe, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Clips (n, T, 17, 10, 2) and (n, T, G) as another camera, another face or a mirror might show them."""
+    n = len(snippets)
+
+    def column(values: Tensor) -> Tensor:
+        return values.view(-1, 1, 1, 1, 1)
+
+    snippets = snippets * column(torch.exp(torch.randn(n, generator=generator) * recipe.gain))
+    mirrored, mirrored_geometry = mirror_inputs(snippets, geometry)
+    flip = torch.rand(n, generator=generator) < 0.5
+    snippets = torch.where(column(flip), mirrored, snippets)
+    geometry = torch.where(flip.view(-1, 1, 1), mirrored_geometry, geometry)
+    amount = column(torch.rand(n, generator=generator)) * recipe.noise
+    snippets = snippets + torch.randn(snippets.shape, generator=generator) * amount
+    keep = torch.rand(n, generator=generator) >= recipe.flow_dropout
+    return snippets * column(keep), geometry
+
+
+class ClipSampler:
+    """Batches of simulated clips, augmented and with slipping tracks.
+
+    corpus: clips by their length in ticks; a length is drawn as often as its share of all ticks.
+    """
+
+    def __init__(self, corpus: Mapping[int, ClipBatch], recipe: SupervisedRecipe):
+        self._corpus, self._recipe = corpus, recipe
+        self._targets = {ticks: make_targets(batch.events, batch.intensity) for ticks, batch in corpus.items()}
+        self._lengths = list(corpus)
+        share = np.array([len(corpus[t]) * t for t in self._lengths], float)
+        self._share = share / share.sum()
+
+    def draw(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, Tensor, Targets]:
+        """Snippets (n, T, 17, 10, 2), geometry (n, T, G) and targets of one batch."""
+        ticks = int(rng.choice(self._lengths, p=self._share))
+        batch = self._corpus[ticks]
+        rows = np.sort(rng.integers(len(batch), size=max(4, self._recipe.ticks_per_step // ticks)))
+        snippets = torch.from_numpy(batch.snippets[rows].astype(np.float32))
+        geometry = torch.from_numpy(batch.geometry[rows].astype(np.float32))
+        if self._recipe.glitches:
+            snippets = snippets + torch.from_numpy(_glitches(snippets.shape[:2], self._recipe.glitches, rng))
+        snippets, geometry = _augment(snippets, geometry, self._recipe, generator)
+        return snippets, geometry, self._targets[ticks].pick(rows)
+
+
+def train_supervised(
+    corpus: dict[int, ClipBatch],
+    config: ContextConfig,
+    recipe: SupervisedRecipe,
+    seed: int,
+    device: torch.device | str = "cpu",
+    start: Mapping[str, Tensor] | None = None,
+) -> Iterator[tuple[int, dict[str, float], ContextSpotter]]:
+    """Train one network on simulated clips; yields (step, mean loss terms since the last, averaged network) about a
+    hundred times, the last step always among them.
+
+    corpus: clips by their length in ticks. The averaged network (exponential moving average, timm's ModelEmaV3) is the
+    one to keep. start: tensors to begin from instead of random ones. Same seed and machine, same result.
+    """
+    from ...models.compat import import_timm
+
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(seed)
+    clips = ClipSampler(corpus, recipe)
+    net = ContextSpotter(config).to(device)
+    if start is not None:
+        net.load_state_dict(start)
+    average = import_timm("timm.utils").ModelEmaV3(net, decay=recipe.average, use_warmup=True)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+    schedule = import_timm("timm.scheduler").CosineLRScheduler(
+        optimizer,
+        t_initial=recipe.steps,
+        warmup_t=recipe.warmup_steps,
+        warmup_lr_init=1e-6,
+        t_in_epochs=False,
+        lr_min=1e-6,
+    )
+    report_every = max(recipe.steps // 100, 1)
+    sums: dict[str, float] = {}
+    reported = 0
+    for step in range(1, recipe.steps + 1):
+        snippets, geometry, target = clips.draw(rng, generator)
+        target = target.to(device)
+        net.train()
+        terms = interval_loss(net(snippets.to(device), geometry.to(device)), target)
+        optimizer.zero_grad(set_to_none=True)
+        sum(terms.values()).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        schedule.step_update(step)
+        average.update(net, step=step)
+        for name, term in terms.items():
+            sums[name] = sums.get(name, 0.0) + float(term.detach())
+        if step % report_every == 0 or step == recipe.steps:
+            yield step, {name: value / (step - reported) for name, value in sums.items()}, average.module
+            sums, reported = {}, step

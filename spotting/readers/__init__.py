@@ -1,0 +1,1 @@
+"""What the kinds of weights say of features, and how that becomes intervals."""

@@ -1,0 +1,43 @@
+"""What every reader of weights answers: curves over time, and the intervals they mean."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...extract.features import FaceFeatures
+from ..intervals import Interval
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """What a network says of each of N ticks; zero outside the segments.
+
+    intensity: (N,) in 0..1. scores: (N, 2) of macro and micro in 0..1. reach: (N, 2) ticks to onset and offset of the
+    expression around the tick; ends: (N, 2, 3) of either class, onset, offset and neither. None from networks that do
+    not tell.
+    """
+
+    intensity: np.ndarray
+    scores: np.ndarray
+    reach: np.ndarray | None = None
+    ends: np.ndarray | None = None
+
+
+class Reader(ABC):
+    """The networks of one checkpoint and how their answers are decoded."""
+
+    @abstractmethod
+    def curves(self, features: FaceFeatures) -> Curves:
+        """The networks' answers to one video."""
+
+    @abstractmethod
+    def decode(
+        self, curves: Curves, segments: Sequence[tuple[int, int]], min_confidence: float | None = None
+    ) -> list[Interval]:
+        """The expressions on the clock, in order of time.
+
+        segments: half-open ranges of ticks with a usable face. min_confidence: of both types, instead of the weights'
+        own; lower ones are found with it, higher ones left out.
+        """

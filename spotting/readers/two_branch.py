@@ -1,0 +1,151 @@
+"""The two families of networks with an intensity and a class branch: facespot's own, and the paper's GIM."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...extract.features import FaceFeatures
+from ...extract.mapped import release
+from ...extract.motion.geometry import geometry_channels
+from ...models.checkpoint import Checkpoint
+from ...models.context import ContextSpotter, mirror_inputs, unpack_ensemble
+from ...models.gim import GIMSpotter, GIMSpotterConfig
+from ..decoding import DecodingSettings, decode
+from ..intervals import Interval
+from ..voting import VotingSettings, vote
+from .base import Curves, Reader
+
+# Ticks that go through the network at once; more changes only the memory needed.
+CHUNK_TICKS = 1200
+
+
+class ContextReader(Reader):
+    """An ensemble of `ContextSpotter`s. Answers are averaged over it and over the face and its mirror image.
+
+    Networks that tell onset and offset let their ticks vote; those that learnt from points have never seen an end, and
+    are decoded as the paper does.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[ContextSpotter],
+        settings: VotingSettings | DecodingSettings,
+        device: torch.device,
+    ) -> None:
+        self._networks = [network.to(device).eval() for network in networks]
+        self._voting = settings if isinstance(settings, VotingSettings) else None
+        self._cut = None if self._voting is not None else settings
+        self._device = device
+
+    @classmethod
+    def rebuild(cls, checkpoint: Checkpoint, device: torch.device) -> "ContextReader":
+        """From a checkpoint of the kind "context". Raises KeyError, TypeError, ValueError or RuntimeError if it does
+        not fit."""
+        networks = unpack_ensemble(checkpoint.config, checkpoint.state)
+        voting = checkpoint.config.get("voting")
+        if voting is None:
+            return cls(networks, _cut_settings(checkpoint), device)
+        least = tuple(voting["min_confidence"])
+        return cls(networks, VotingSettings(**{**voting, "min_confidence": least}), device)
+
+    def curves(self, features: FaceFeatures) -> Curves:
+        n = features.timebase.n_ticks
+        intensity, scores, reach = np.zeros(n, np.float32), np.zeros((n, 2), np.float32), np.zeros((n, 2), np.float32)
+        segments = features.segments()
+        geometry = geometry_channels(features.landmarks, segments)
+        for start, stop in segments:
+            answer = self._segment(features.snippets[start:stop], geometry[start:stop])
+            intensity[start:stop], scores[start:stop], reach[start:stop] = answer
+        return Curves(intensity, scores, reach)
+
+    def decode(
+        self, curves: Curves, segments: Sequence[tuple[int, int]], min_confidence: float | None = None
+    ) -> list[Interval]:
+        if self._voting is None:
+            return _decode_cut(curves, segments, self._cut, min_confidence)
+        settings = self._voting
+        if min_confidence is not None:
+            settings = replace(settings, min_confidence=(min_confidence, min_confidence))
+        score = np.clip(curves.scores.sum(axis=1), 0, 1)
+        return vote(score, curves.reach, curves.intensity, segments, settings)
+
+    def _segment(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        margin = max(network.reach_ticks for network in self._networks)
+        # Chunks start on even ticks, since the network reads ticks in pairs.
+        margin += margin % 2
+        parts = []
+        for start in range(0, len(snippets), CHUNK_TICKS):
+            low, high = max(start - margin, 0), min(start + CHUNK_TICKS + margin, len(snippets))
+            keep = slice(start - low, min(start + CHUNK_TICKS, len(snippets)) - low)
+            parts.append([part[keep] for part in self._chunk(snippets[low:high], geometry[low:high])])
+            release(snippets)
+        intensity, scores, reach = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return intensity, scores, reach
+
+    @torch.inference_mode()
+    def _chunk(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, ...]:
+        # Snippets come from disk as they are needed, in half precision.
+        x, g = (torch.from_numpy(np.array(a, np.float32))[None].to(self._device) for a in (snippets, geometry))
+        # Both faces in one batch.
+        x, g = (torch.cat(pair) for pair in zip((x, g), mirror_inputs(x, g), strict=True))
+        with torch.autocast(self._device.type, torch.float16, enabled=self._device.type == "cuda"):
+            answers = [network(x, g) for network in self._networks]
+        intensity = torch.stack([torch.sigmoid(a.intensity.float()) for a in answers])
+        scores = torch.stack([torch.sigmoid(a.class_scores.float()) for a in answers])
+        if self._voting is not None:
+            scores = scores * torch.stack([torch.sigmoid(a.quality.float()) for a in answers])[..., None].sqrt()
+        reach = torch.stack([a.reach.float() for a in answers])
+        return tuple(part.mean(dim=(0, 1)).cpu().numpy() for part in (intensity, scores, reach))
+
+
+class GIMReader(Reader):
+    """The paper's network, decoded as the paper does."""
+
+    def __init__(self, network: GIMSpotter, settings: DecodingSettings, device: torch.device) -> None:
+        self._network: nn.Module = network.to(device).eval()
+        self._settings = settings
+        self._device = device
+
+    @classmethod
+    def rebuild(cls, checkpoint: Checkpoint, device: torch.device) -> "GIMReader":
+        """From a checkpoint of the kind "gim". Raises TypeError, ValueError or RuntimeError if it does not fit."""
+        network = GIMSpotter(gim_config(checkpoint))
+        network.load_state_dict(checkpoint.state)
+        return cls(network, _cut_settings(checkpoint), device)
+
+    @torch.inference_mode()
+    def curves(self, features: FaceFeatures) -> Curves:
+        n = features.timebase.n_ticks
+        intensity, scores = np.zeros(n, np.float32), np.zeros((n, 2), np.float32)
+        for start, stop in features.segments():
+            snippets = torch.from_numpy(np.array(features.snippets[start:stop], np.float32))
+            output = self._network(snippets[None].to(self._device))
+            intensity[start:stop] = output.intensity[0].cpu().numpy()
+            scores[start:stop] = output.class_scores[0].cpu().numpy()
+        return Curves(intensity, scores)
+
+    def decode(
+        self, curves: Curves, segments: Sequence[tuple[int, int]], min_confidence: float | None = None
+    ) -> list[Interval]:
+        return _decode_cut(curves, segments, self._settings, min_confidence)
+
+
+def gim_config(checkpoint: Checkpoint) -> GIMSpotterConfig:
+    """Sizes of the paper's network in a checkpoint. Raises TypeError for an unknown or missing name."""
+    return GIMSpotterConfig.from_dict({k: v for k, v in checkpoint.config.items() if k != "min_confidence"})
+
+
+def _cut_settings(checkpoint: Checkpoint) -> DecodingSettings:
+    least = checkpoint.config.get("min_confidence")
+    return DecodingSettings() if least is None else DecodingSettings(min_confidence=tuple(least))
+
+
+def _decode_cut(
+    curves: Curves, segments: Sequence[tuple[int, int]], settings: DecodingSettings, min_confidence: float | None
+) -> list[Interval]:
+    if min_confidence is not None:
+        settings = replace(settings, min_confidence=(min_confidence, min_confidence))
+    return decode(curves.intensity, curves.scores, settings, segments)

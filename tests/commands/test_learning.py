@@ -1,0 +1,177 @@
+"""The commands spot train, evaluate and simulate, as a user calls them."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from facespot.cli import main
+from facespot.commands import learning as cli_learning
+from facespot.models.checkpoint import load_checkpoint
+from facespot.spotting.learning.recipes import PointRecipe
+from small_set import small_records, store_features, tiny
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A prepared folder, a list of points, and a sheet in BORIS' form, all of the same clips."""
+    folder = tmp_path_factory.mktemp("data")
+    store_features(folder / "features")
+    points = ["video,subject,time_s,type"]
+    boris = ["Media file name,Behavior,Start (s),Stop (s),Subject"]
+    for r in small_records().itertuples(index=False):
+        points.append(f"{r.video},{r.subject},{r.apex / 30:.3f},{r.type}")
+        boris.append(f"{r.video}.mp4,{r.type},{r.onset / 30:.3f},{r.offset / 30:.3f},{r.subject}")
+    (folder / "points.csv").write_text("\n".join(points) + "\n")
+    (folder / "boris.csv").write_text("\n".join(boris) + "\n")
+    return folder
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Every preset is small, and says what was asked for."""
+    asked = []
+
+    def preset(cls, name="own", network="journal", size="small"):
+        asked.append((name, network, size))
+        return tiny(network)
+
+    monkeypatch.setattr(PointRecipe, "preset", classmethod(preset))
+    return asked
+
+
+def spot(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def test_train_writes_weights_and_goes_on_when_called_again(data, quick, tmp_path):
+    words = ("train", data / "features", data / "points.csv", "-o", tmp_path, "--device", "cpu", "--epochs", 2)
+    first = spot(*words)
+    assert first.exit_code == 0, first.output
+    assert "points in 3 videos" in first.output
+    assert quick == [("own", "context", "small")]
+    before = (tmp_path / "weights.safetensors").read_bytes()
+    assert load_checkpoint(tmp_path / "weights.safetensors", "context").notes["epochs"] == 2
+    again = spot(*words)
+    assert again.exit_code == 0
+    assert (tmp_path / "weights.safetensors").read_bytes() == before
+    other = spot(*words, "--seed", 3)
+    assert other.exit_code == 7
+    assert "another folder" in other.stderr
+
+
+def test_every_option_reaches_the_recipe(monkeypatch):
+    options = {
+        "preset": "casme2",
+        "model": "journal",
+        "size": "small",
+        "epochs": 7,
+        "rate": 0.01,
+        "labels": "class-mean",
+        "durations": None,
+        "overlap": "lower",
+        "k_c": 24,
+        "intensity_loss": "bce",
+        "without_iac": True,
+        "init": None,
+    }
+    recipe = cli_learning._recipe(options, [300])
+    assert (recipe.network, recipe.epochs, recipe.rate) == ("journal", 7, 0.01)
+    assert (recipe.labels.strategy, recipe.labels.overlap, recipe.labels.duration) == ("class_mean", "lower", (24, 16))
+    assert (recipe.loss.intensity, recipe.loss.contrastive, recipe.loss.norm) == ("bce", 0.0, 2.5)
+    assert (recipe.labels.durations, recipe.labels.certain) == ("intensity", None)
+    by_landmarks = cli_learning._recipe(options | {"durations": "landmarks"}, [300]).labels
+    assert (by_landmarks.durations, by_landmarks.certain) == ("landmarks", (120, 17))
+    own = options | {"model": "context"}
+    assert cli_learning._recipe(own, [300]).labels.durations == "landmarks"
+    paper = cli_learning._recipe(own | {"durations": "intensity"}, [300]).labels
+    assert (paper.durations, paper.certain) == ("intensity", None)
+
+
+def test_given_weights_are_tuned_not_taught_anew():
+    options = {
+        "preset": "own",
+        "model": "context",
+        "size": "small",
+        "epochs": None,
+        "rate": None,
+        "labels": "gim",
+        "durations": None,
+        "overlap": "random",
+        "k_c": None,
+        "intensity_loss": "mse",
+        "without_iac": False,
+        "init": "shipped",
+    }
+    few, many = (cli_learning._recipe(options, ticks) for ticks in ([300] * 5, [2000] * 100))
+    assert few.rehearsal == many.rehearsal > 0
+    assert few.labels.margin is not None
+    assert few.epochs > 50 > many.epochs >= 3
+    assert few.rate < cli_learning._recipe(options | {"init": None}, [300] * 5).rate
+    assert cli_learning._recipe(options | {"epochs": 5, "rate": 0.1}, [300] * 5).epochs == 5
+    paper = cli_learning._recipe(options | {"durations": "intensity"}, [300] * 5).labels
+    assert (paper.durations, paper.certain, paper.margin) == ("intensity", None, None)
+
+
+def test_impossible_recipes_and_missing_files_are_told(data, tmp_path):
+    wrong = spot("train", data / "features", data / "points.csv", "-o", tmp_path, "--size", "paper")
+    assert wrong.exit_code == 2
+    assert "no paper's" in wrong.stderr
+    missing = spot("train", data / "features", data / "none.csv", "-o", tmp_path)
+    assert missing.exit_code == 8
+    assert "none.csv" in missing.stderr
+    weights = spot("train", data / "features", data / "points.csv", "-o", tmp_path, "--init", data / "none")
+    assert weights.exit_code == 7
+
+
+def test_evaluate_compares_two_tables_and_writes_what_it_says(tmp_path):
+    predictions, truth = tmp_path / "p.csv", tmp_path / "t.csv"
+    predictions.write_text("vid,onset,offset,type\nv1,10,40,mae\nv1,100,108,me\n")
+    truth.write_text("video,subject,onset,apex,offset,type\nv1,p1,12,20,41,macro\n")
+    result = spot("evaluate", predictions, truth, "-o", tmp_path / "out", "--megc", "2022")
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["counts"]["macro"]["f1"] == 1.0
+    assert report["counts"]["micro"]["fp"] == 1
+    assert (tmp_path / "out" / "report.csv").read_text().startswith("subject,class,")
+    assert (tmp_path / "out" / "megc2022.csv").read_text().splitlines()[0] == "vid,pred_onset,pred_offset,type"
+    assert "overall" in result.output
+    assert "0.6667" in result.output
+    assert spot("evaluate", predictions).exit_code == 2
+    assert spot("evaluate", predictions, tmp_path / "none.csv").exit_code == 8
+
+
+def test_names_that_could_be_several_videos_are_none(data, tmp_path):
+    """BORIS knows the file's name alone, and three of the prepared videos are called v0."""
+    words = ("--dataset", data / "features", "--annotations", data / "boris.csv", "-o", tmp_path, "--device", "cpu")
+    result = spot("evaluate", "--loso", *words)
+    assert result.exit_code == 8
+    assert "too few" in result.stderr
+
+
+def test_evaluate_loso_needs_its_options(tmp_path):
+    assert spot("evaluate", "--loso", "-o", tmp_path).exit_code == 2
+
+
+def test_simulate_makes_what_train_takes(quick, tmp_path):
+    sheet = tmp_path / "own.csv"
+    lines = ["Media file name,Behavior,Start (s),Stop (s),Subject"]
+    for subject in ("anna", "ben"):
+        lines += [f"{subject}1.mp4,macro,1.0,2.0,{subject}", f"{subject}1.mp4,micro,3.0,3.3,{subject}"]
+    sheet.write_text("\n".join(lines) + "\n")
+    made = spot("simulate", "--timeline", sheet, "-o", tmp_path / "twin", "--tail", 1)
+    assert made.exit_code == 0, made.output
+    assert "2 videos" in made.output
+    words = ("--dataset", tmp_path / "twin", "--annotations", sheet, "-o", tmp_path / "loso", "--device", "cpu")
+    judged = spot("evaluate", "--loso", *words, "--processes", 1, "--megc", "2023", "--oracle-epoch")
+    assert judged.exit_code == 0, judged.output
+    assert "oracle epoch: best on the left-out subject" in judged.output
+    assert json.loads((tmp_path / "loso" / "report.json").read_text())["subjects"] == 2
+    assert (tmp_path / "loso" / "megc2023.csv").exists()
+
+
+def test_help_names_the_commands_without_loading_anything_heavy():
+    result = spot("--help")
+    for name in ("train", "evaluate", "simulate"):
+        assert name in result.output

@@ -1,0 +1,185 @@
+"""The simulator: action units, performances, what is seen of them, and the corpus."""
+
+import numpy as np
+import pytest
+from facespot.extract.motion.geometry import GEOMETRY_CHANNELS, geometry_channels
+from facespot.extract.regions import KEPT_INDEX, KEPT_MESH_POINTS, ROI_NAMES
+from facespot.spotting.simulation.anatomy import (
+    PAIRED_AUS,
+    SINGLE_AUS,
+    au_field,
+    draw_person,
+    mirror_index,
+    neutral_face,
+    random_field,
+    roi_means,
+)
+from facespot.spotting.simulation.corpus import CLIP_TICKS, simulate_clip, simulate_corpus
+from facespot.spotting.simulation.timeline import MICRO_MAX_TICKS, envelope, perform
+from simulated import film
+
+
+def mirrored(field):
+    return field[mirror_index()] * [-1, 1, 1]
+
+
+def test_the_neutral_face_is_its_own_mirror_image():
+    assert mirrored(neutral_face()) == pytest.approx(neutral_face(), abs=1e-9)
+    assert neutral_face().shape == (len(KEPT_MESH_POINTS), 3)
+
+
+@pytest.mark.parametrize("au", PAIRED_AUS)
+def test_the_two_sides_of_a_unit_are_mirror_images(au):
+    left, right = au_field(au, "left"), au_field(au, "right")
+    assert mirrored(left) == pytest.approx(right, abs=1e-9)
+    x = neutral_face()[:, 0]
+    assert np.abs(left[x < -0.1]).sum() > 5 * np.abs(left[x > 0.1]).sum()
+
+
+@pytest.mark.parametrize(
+    ("au", "mesh", "axis", "sign"),
+    [
+        ("AU1", 107, 1, -1),
+        ("AU2", 63, 1, -1),
+        ("AU4", 107, 1, 1),
+        ("AU12", 61, 0, -1),
+        ("AU12", 61, 1, -1),
+        ("AU15", 61, 1, 1),
+        ("AU17", 17, 1, -1),
+        ("AU26", 152, 1, 1),
+        ("AU43", 159, 1, 1),
+    ],
+)
+def test_units_move_the_face_the_way_they_are_defined(au, mesh, axis, sign):
+    assert sign * au_field(au, "left")[KEPT_INDEX[mesh], axis] > 0.03
+
+
+def test_unknown_units_and_sides_are_refused():
+    for name, side in (("AU99", "left"), ("AU12", "both"), (SINGLE_AUS[0], "left")):
+        with pytest.raises(KeyError):
+            au_field(name, side)
+
+
+def test_random_motion_has_its_stated_size():
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        assert np.linalg.norm(roi_means(random_field(rng))[:, :2], axis=1).max() == pytest.approx(0.1)
+
+
+def test_an_envelope_is_zero_outside_and_may_be_cut_by_either_end():
+    rng = np.random.default_rng(0)
+    curve = envelope(20, 30, 10, 55, 100, rng)
+    assert not curve[:20].any()
+    assert not curve[56:].any()
+    assert curve[20:56].min() > 0
+    assert 0.6 < curve.max() <= 1
+    assert 29 <= np.argmax(curve) <= 41
+    assert envelope(-10, -2, 5, 20, 30, rng)[0] > 0.5
+    assert not envelope(40, 45, 0, 50, 30, rng).any()
+
+
+@pytest.fixture(scope="module")
+def performances():
+    clips = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        person = draw_person(rng)
+        clips.append(perform(person, 400, rng, busy=0.5))
+    return clips
+
+
+def test_events_lie_in_their_clip_and_are_named_for_their_length(performances):
+    events = [event for clip in performances for event in clip.events]
+    assert len(events) > 30
+    assert {event.type for event in events} == {"macro", "micro"}
+    for event in events:
+        assert 0 <= event.onset <= event.apex <= event.offset < 400
+        assert event.offset - event.onset >= 2
+        assert (event.type == "micro") == (event.offset - event.onset + 1 <= MICRO_MAX_TICKS)
+        assert 0.01 <= event.amplitude <= 0.4
+    for clip in performances:
+        assert clip.events == sorted(clip.events)
+        assert clip.displacement.shape == (400, len(KEPT_MESH_POINTS), 3)
+        assert 0 <= clip.intensity.min() <= clip.intensity.max() <= 1 + 1e-9
+        for event in clip.events:
+            assert clip.intensity[event.apex] >= 0.3
+
+
+def test_faces_that_are_not_busy_have_no_events():
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        clip = perform(draw_person(rng), 200, rng, busy=0)
+        assert clip.events == []
+        assert not clip.intensity.any()
+        assert np.abs(clip.displacement).max() > 0.01
+
+
+def test_laboratory_expressions_are_apart_and_have_their_sizes():
+    events = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        clip = perform(draw_person(rng), 900, rng, busy=0.4, speech=0.0, laboratory=True)
+        assert not clip.speaking.any()
+        for one, next_one in zip(clip.events, clip.events[1:], strict=False):
+            assert next_one.onset > one.offset
+        events += clip.events
+    macro = [e.amplitude for e in events if e.type == "macro"]
+    micro = [e.amplitude for e in events if e.type == "micro"]
+    assert 0.05 <= min(macro) <= max(macro) <= 0.35
+    assert min(micro) >= 0.01
+    # The rest are macro-expressions of which only half a second shows.
+    assert np.mean(np.array(micro) <= 0.04) > 0.8
+    assert 0.2 < len(micro) / len(events) < 0.8
+
+
+def test_a_still_face_gives_almost_no_flow():
+    for seed in range(3):
+        _, seen = film(120, seed)
+        assert not seen.snippets[:, 0].any()
+        assert np.percentile(np.linalg.norm(seen.snippets, axis=-1), 90) < 0.02
+        assert np.isfinite(seen.landmarks).all()
+
+
+def test_a_visible_expression_shows_in_flow_and_geometry():
+    brows = [i for i, name in enumerate(ROI_NAMES) if "brow" in name]
+    mouth = [i for i, name in enumerate(ROI_NAMES) if "brow" not in name]
+    height = [GEOMETRY_CHANNELS.index(f"{ROI_NAMES[i]}_y") for i in brows]
+    for seed in range(4):
+        _, seen = film(240, seed, amplitude=0.1)
+        # Up is negative; the snippet around the onset sees the whole rise, the one around the offset the fall.
+        rise = seen.snippets[100:112, 16][:, brows, 1].min()
+        fall = seen.snippets[128:144, 16][:, brows, 1].max()
+        assert -0.15 < rise < -0.05
+        assert 0.05 < fall < 0.15
+        assert np.abs(seen.snippets[100:112, 16][:, mouth]).max() < 0.5 * -rise
+        assert np.abs(seen.snippets[30:80, :, brows]).max() < 0.5 * -rise
+        lifted = geometry_channels(seen.landmarks, [(0, 240)])[:, height].min(axis=1)
+        assert lifted[115:125].mean() < -0.03
+        assert lifted[115:125].mean() < 2 * lifted[30:80].mean()
+
+
+def test_clips_depend_on_their_seed_alone():
+    one, again, other = (simulate_clip(72, seed) for seed in ((4, 2), (4, 2), (4, 3)))
+    for a, b, c in zip(one[:3], again[:3], other[:3], strict=True):
+        assert np.array_equal(a, b)
+        assert a.shape == c.shape
+        assert np.isfinite(a).all()
+    assert one[3] == again[3]
+    assert not np.array_equal(one[0], other[0])
+    assert one[0].shape == (72, 17, 10, 2)
+    assert one[1].shape == (72, len(GEOMETRY_CHANNELS))
+
+
+def test_the_corpus_is_the_same_whatever_the_workers():
+    one, two = simulate_corpus(4, seed=9, workers=1), simulate_corpus(4, seed=9, workers=2)
+    assert set(one) == set(two) == set(CLIP_TICKS)
+    for ticks, batch in one.items():
+        assert batch.ticks == ticks
+        assert len(batch) == 1
+        assert np.array_equal(batch.snippets, two[ticks].snippets)
+        assert np.array_equal(batch.geometry, two[ticks].geometry)
+        assert np.array_equal(batch.intensity, two[ticks].intensity)
+        assert batch.events == two[ticks].events
+    alone = simulate_clip(72, (9, 72, 0))
+    assert np.array_equal(one[72].snippets[0], alone[0].astype(np.float16))
+    assert one[72].events[0] == alone[3]

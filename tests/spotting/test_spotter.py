@@ -1,0 +1,218 @@
+"""`Spotter`: the shipped weights, chunks, segments, filters and files that do not fit."""
+
+import dataclasses
+from importlib.resources import as_file, files
+
+import facespot.spotting.readers.two_branch as two_branch
+import numpy as np
+import pytest
+import torch
+from facespot.errors import WeightsError
+from facespot.extract.features import FaceFeatures
+from facespot.extract.motion.geometry import GEOMETRY_CHANNELS
+from facespot.extract.regions import ROI_MIRROR
+from facespot.extract.timebase import Timebase
+from facespot.models.checkpoint import load_checkpoint, save_checkpoint
+from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble, unpack_ensemble
+from facespot.models.gim import GIMSpotter, GIMSpotterConfig
+from facespot.models.spotformer import SpotFormerConfig
+from facespot.spotting.judging.metrics import Recording, evaluate
+from facespot.spotting.simulation.anatomy import mirror_index
+from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter
+from simulated import laboratory_clip
+
+SMALL = ContextConfig(width=8, dilations=(1, 2, 4))
+
+
+def untrained(seed=0, config=SMALL):
+    torch.manual_seed(seed)
+    return ContextSpotter(config).state_dict()
+
+
+def save(path, states, config=SMALL, **changes):
+    """An ensemble as a checkpoint file; changes: to its configuration, None to leave an entry out."""
+    networks, state = pack_ensemble([(config, one) for one in states])
+    settings = networks | {"voting": {"min_confidence": [0.7, 0.7]}} | changes
+    save_checkpoint(path, "context", {k: v for k, v in settings.items() if v is not None}, state)
+    return path
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return Spotter.load(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return [laboratory_clip(seed) for seed in (1, 2, 3, 4)]
+
+
+@pytest.fixture(scope="module")
+def features(clips):
+    return clips[0][0]
+
+
+def f1(spotter, clips, min_confidence=None):
+    found = [spotter.intervals(features, min_confidence)[0] for features, _ in clips]
+    return evaluate(Recording(truth, mine) for (_, truth), mine in zip(clips, found, strict=True)).overall.f1
+
+
+def part(features, start, stop):
+    return FaceFeatures(
+        features.snippets[start:stop],
+        features.landmarks[start:stop],
+        features.segment[start:stop],
+        Timebase(np.arange(stop - start) / 30.0),
+    )
+
+
+def test_the_shipped_weights_find_what_random_ones_do_not(shipped, clips, tmp_path):
+    assert sum(len(truth) for _, truth in clips) >= 12
+    random = Spotter.load(save(tmp_path / "w", [untrained(config=ContextConfig())], ContextConfig()), "cpu")
+    best = max(f1(random, clips, confidence) for confidence in (None, 0.5, 0.3, 0.1))
+    assert f1(shipped, clips) > best + 0.3
+
+
+def test_curves_are_probabilities_and_say_where_expressions_are(shipped, clips):
+    for features, truth in clips:
+        curves = shipped.curves(features)
+        n = features.timebase.n_ticks
+        assert curves.intensity.shape == (n,)
+        assert curves.scores.shape == curves.reach.shape == (n, 2)
+        assert min(curves.intensity.min(), curves.scores.min()) >= 0
+        assert max(curves.intensity.max(), curves.scores.max()) <= 1
+        inside = np.zeros(n, bool)
+        for interval in truth:
+            inside[interval.onset : interval.offset + 1] = True
+        assert curves.scores.sum(axis=1)[inside].mean() > 2 * curves.scores.sum(axis=1)[~inside].mean()
+
+
+def test_the_size_of_chunks_changes_nothing(shipped, features, monkeypatch):
+    whole = shipped.curves(features)
+    for size in (100, 202):
+        monkeypatch.setattr(two_branch, "CHUNK_TICKS", size)
+        chunked = shipped.curves(features)
+        assert chunked.intensity == pytest.approx(whole.intensity, abs=1e-5)
+        assert chunked.scores == pytest.approx(whole.scores, abs=1e-5)
+        assert chunked.reach == pytest.approx(whole.reach, abs=1e-3)
+
+
+def test_a_mirrored_face_has_the_same_expressions(shipped, features):
+    mirrored = dataclasses.replace(
+        features,
+        snippets=features.snippets[:, :, list(ROI_MIRROR)] * [-1, 1],
+        landmarks=features.landmarks[:, mirror_index()] * [-1, 1, 1] + [2000, 0, 0],
+    )
+    one, two = shipped.curves(features), shipped.curves(mirrored)
+    assert two.intensity == pytest.approx(one.intensity, abs=1e-3)
+    assert two.scores == pytest.approx(one.scores, abs=1e-3)
+
+
+def test_segments_are_judged_apart(shipped, features):
+    segment = np.zeros(480, np.int32)
+    segment[200:207] = -1
+    segment[207:] = 1
+    cut = dataclasses.replace(features, segment=segment)
+    curves = shipped.curves(cut)
+    for start, stop in ((0, 200), (207, 480)):
+        alone = shipped.curves(part(features, start, stop))
+        assert curves.scores[start:stop] == pytest.approx(alone.scores, abs=1e-5)
+        assert curves.intensity[start:stop] == pytest.approx(alone.intensity, abs=1e-5)
+    assert not curves.scores[200:207].any()
+    for interval in shipped.intervals(cut)[0]:
+        assert interval.offset < 200 or interval.onset >= 207
+
+
+def test_a_video_without_a_usable_face_has_no_spots(shipped, features):
+    nowhere = dataclasses.replace(features, segment=np.full(480, -1, np.int32))
+    result = shipped.spot(nowhere)
+    assert result.spots == ()
+    assert result.coverage == 0.0
+    assert not result.intensity.any()
+
+
+def test_confidence_and_types_filter(shipped, features):
+    everything = shipped.spot(features, min_confidence=0.1).spots
+    assert {spot.type for spot in everything} == {"macro", "micro"}
+    middling = sorted(spot.confidence for spot in everything)[len(everything) // 2]
+    few = shipped.spot(features, min_confidence=middling).spots
+    assert few == tuple(spot for spot in everything if spot.confidence >= middling)
+    assert 0 < len(few) < len(everything)
+    for kind in ("macro", "micro"):
+        only = shipped.spot(features, min_confidence=0.1, types=[kind]).spots
+        assert only == tuple(spot for spot in everything if spot.type == kind)
+
+
+def test_spots_are_in_seconds_of_the_video(shipped, features):
+    found, _ = shipped.intervals(features)
+    spots = shipped.spot(features).spots
+    assert [spot.onset_s for spot in spots] == [interval.onset / 30 for interval in found]
+    assert [spot.offset_frame for spot in spots] == [interval.offset for interval in found]
+
+
+def test_results_name_their_weights(shipped, features):
+    provenance = shipped.spot(features).provenance
+    assert provenance["weights"] == DEFAULT_WEIGHTS
+    assert provenance["architecture"] == "context"
+    assert len(provenance["weights_sha256"]) == 64
+
+
+def test_an_ensemble_answers_with_the_mean(features, tmp_path):
+    states = [untrained(0), untrained(1)]
+    both = Spotter.load(save(tmp_path / "both", states), "cpu").curves(features)
+    one, two = (Spotter.load(save(tmp_path / "one", [state]), "cpu").curves(features) for state in states)
+    assert not np.allclose(one.scores, two.scores, atol=0.01)
+    assert both.scores == pytest.approx((one.scores + two.scores) / 2, abs=1e-5)
+    assert both.reach == pytest.approx((one.reach + two.reach) / 2, abs=1e-3)
+
+
+def test_the_networks_of_the_paper_spot_too(features, tmp_path):
+    network = GIMSpotter(GIMSpotterConfig(SpotFormerConfig(8, 2, 4, 8)))
+    save_checkpoint(tmp_path / "gim", "gim", dataclasses.asdict(network.config), network.state_dict())
+    spotter = Spotter.load(tmp_path / "gim", "cpu")
+    assert spotter.curves(features).reach is None
+    result = spotter.spot(features, min_confidence=0.0)
+    assert result.provenance["architecture"] == "gim"
+
+
+def test_files_that_are_missing_damaged_or_of_other_models_are_refused(tmp_path):
+    with pytest.raises(WeightsError, match="no such"):
+        Spotter.load(tmp_path / "absent", "cpu")
+    intact = files("facespot.weights").joinpath(DEFAULT_WEIGHTS).read_bytes()
+    damaged = tmp_path / "damaged"
+    for contents in (
+        intact[: len(intact) // 2],
+        intact[:-9] + bytes([intact[-9] ^ 1]) + intact[-8:],
+        b"",
+        b"not weights at all",
+    ):
+        damaged.write_bytes(contents)
+        with pytest.raises(WeightsError):
+            Spotter.load(damaged, "cpu")
+    save_checkpoint(tmp_path / "other", "spotnet", {}, {"a": torch.zeros(1)})
+    with pytest.raises(WeightsError, match="'spotnet' model"):
+        Spotter.load(tmp_path / "other", "cpu")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"networks": [SMALL.to_dict() | {"width": 12}]},
+        {"networks": [SMALL.to_dict() | {"heads": 3}]},
+        {"networks": None},
+        {"networks": [SMALL.to_dict()] * 2},
+        {"networks": []},
+        {"voting": {"min_certainty": 0.5}},
+    ],
+)
+def test_checkpoints_of_networks_that_do_not_exist_here_are_refused(changes, tmp_path):
+    with pytest.raises(WeightsError, match="cannot rebuild"):
+        Spotter.load(save(tmp_path / "w", [untrained()], **changes), "cpu")
+
+
+def test_the_shipped_network_reads_every_channel():
+    """Weights of another list of channels would load as long as the sizes agree; these agree with the list."""
+    with as_file(files("facespot.weights") / DEFAULT_WEIGHTS) as path:
+        checkpoint = load_checkpoint(path)
+    network = unpack_ensemble(checkpoint.config, checkpoint.state)[0]
+    assert network.geometry_in.in_features == 2 * 3 * len(GEOMETRY_CHANNELS)
