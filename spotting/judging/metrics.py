@@ -33,7 +33,7 @@ _IGNORED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Recording:
+class VideoIntervals:
     """What is known and what was said of one video. n_ticks is needed only for agreement per tick."""
 
     truth: Sequence[Interval]
@@ -123,7 +123,7 @@ def match(truth: Sequence[Interval], predicted: Sequence[Interval], iou: float =
     return sorted(pairs)
 
 
-def judge(recording: Recording, iou: float = HIT_IOU) -> Judgement:
+def judge(recording: VideoIntervals, iou: float = HIT_IOU) -> Judgement:
     """Match one recording and sort what is left over."""
     truth, predicted = recording.truth, recording.predicted
     pairs = match(truth, predicted, iou)
@@ -151,12 +151,12 @@ def count(judgement: Judgement) -> Evaluation:
     return Evaluation(of("macro"), of("micro"))
 
 
-def evaluate(recordings: Iterable[Recording], iou: float = HIT_IOU) -> Evaluation:
+def evaluate(recordings: Iterable[VideoIntervals], iou: float = HIT_IOU) -> Evaluation:
     """Counts summed over recordings."""
     return sum((count(judge(r, iou)) for r in recordings), Evaluation())
 
 
-def evaluate_by_subject(recordings: Iterable[Recording], iou: float = HIT_IOU) -> dict[str, Evaluation]:
+def evaluate_by_subject(recordings: Iterable[VideoIntervals], iou: float = HIT_IOU) -> dict[str, Evaluation]:
     """Counts summed over the recordings of each subject, subjects in order of name."""
     table: dict[str, Evaluation] = {}
     for recording in recordings:

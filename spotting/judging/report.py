@@ -10,13 +10,13 @@ from typing import Any
 
 from ...files import replacing
 from .agreement import apex_error, bootstrap_f1, cohen_kappa, f1_over_iou, iou_histogram
-from .metrics import Counts, Evaluation, Recording, evaluate, evaluate_by_subject
+from .metrics import Counts, Evaluation, VideoIntervals, evaluate, evaluate_by_subject
 
 CLASSES = ("macro", "micro", "overall")
 SUBJECT_COLUMNS = ("subject", "class", "tp", "fp", "fn", "precision", "recall", "f1")
 
 
-def evaluation_report(recordings: Sequence[Recording], unit: str = "ticks", seed: int = 0) -> dict[str, Any]:
+def evaluation_report(recordings: Sequence[VideoIntervals], unit: str = "ticks", seed: int = 0) -> dict[str, Any]:
     """JSON-serialisable; values that do not exist (an apex error without hits) are None.
 
     Keys: recordings, subjects (their numbers), unit (of apex errors), counts (by class: tp, fp, fn, precision, recall,
