@@ -178,8 +178,9 @@ def evaluate_loso(
 
 def run_fold(job: FoldJob) -> FoldOutcome:
     """Train one fold and spot its subjects; what is in its folder already is not done again."""
-    from ..learning.from_points import STATE_NAME, WEIGHTS_NAME, PointTrainer, train
+    from ..learning.from_points import PointTrainer, train
     from ..learning.point_videos import pair_points
+    from ..learning.training import STATE_NAME, WEIGHTS_NAME
 
     folder = job.folder
     folder.mkdir(parents=True, exist_ok=True)
