@@ -1,14 +1,15 @@
 """`spot evaluate`: judging intervals, and training and judging subject by subject."""
 
 import functools
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .recipe_options import AUW_GCN, FILE, FOLDER, FPS, QUIET, initial_weights, recipe_of, reporting, with_recipe
+from .console import Console, reporting
+from .options import FILE, FOLDER, shared
+from .recipe_options import AUW_GCN, initial_weights, recipe_of, with_recipe
 
 
 @click.command()
@@ -38,8 +39,8 @@ from .recipe_options import AUW_GCN, FILE, FOLDER, FPS, QUIET, initial_weights, 
 @click.option("--processes", type=click.IntRange(1), metavar="N", help="Folds at once.  [default: the cores]")
 @click.option("--megc", type=click.Choice(["2022", "2023"]), help="Also write the predictions as a submission.")
 @with_recipe
-@FPS
-@QUIET
+@shared("fps", help="Of tables that count frames.")
+@shared("quiet")
 @reporting
 def evaluate(tables: tuple[Path, ...], loso: bool, output: Path | None, quiet: bool, **options: Any) -> None:
     """Judge intervals by the MEGC metric: F1 at an IoU of 0.5, and more.
@@ -53,10 +54,11 @@ def evaluate(tables: tuple[Path, ...], loso: bool, output: Path | None, quiet: b
     from ..spotting.judging.report import evaluation_report, report_lines, write_report
     from ..spotting.judging.tables import pair_tables, read_table, render_megc
 
+    console = Console(quiet)
     if loso:
         if tables or not (options["dataset"] and options["annotations"] and output):
             raise click.UsageError("--loso needs --dataset, --annotations and -o, and no tables")
-        reports, predicted = _loso(output, quiet, options)
+        reports, predicted = _loso(output, console, options)
     else:
         if len(tables) != 2:
             raise click.UsageError("needs two tables, PREDICTIONS and TRUTH, or --loso")
@@ -72,17 +74,14 @@ def evaluate(tables: tuple[Path, ...], loso: bool, output: Path | None, quiet: b
         folder = output or Path()
         path = folder / f"megc{options['megc']}.csv"
         path.write_text(render_megc(predicted, options["megc"]), encoding="utf-8")
-    if not quiet:
-        for name, report in reports.items():
-            if len(reports) > 1:
-                click.echo(f"{name.replace('_', ' ')}: {report['epoch']}")
-            for line in report_lines(report):
-                click.echo(line)
+    for name, report in reports.items():
+        if len(reports) > 1:
+            console.say(f"{name.replace('_', ' ')}: {report['epoch']}")
+        for line in report_lines(report):
+            console.say(line)
 
 
-def _loso(output: Path, quiet: bool, options: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
-    from tqdm import tqdm
-
+def _loso(output: Path, console: Console, options: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
     from ..models.device import resolve_device
     from ..spotting.datasets.annotations import read_annotations
     from ..spotting.datasets.layouts import match_videos
@@ -95,7 +94,7 @@ def _loso(output: Path, quiet: bool, options: dict[str, Any]) -> tuple[dict[str,
     if options["model"] == AUW_GCN:
         trainer = functools.partial(auw_trainer, records=match_videos(records, list(prepared)))
     with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(unit=" folds", disable=quiet or None, file=sys.stderr))
+        bars = stack.enter_context(console.bars(None, "folds"))
         result = evaluate_loso(
             options["dataset"],
             records,
@@ -109,6 +108,6 @@ def _loso(output: Path, quiet: bool, options: dict[str, Any]) -> tuple[dict[str,
             device=str(resolve_device(options["device"])),
             init=initial_weights(options["init"], stack),
             trainer=trainer,
-            progress=lambda outcome: bar.update(),
+            progress=lambda outcome: bars.advance(),
         )
     return result.reports, result.predicted

@@ -137,7 +137,8 @@ class SpotResult:
             return path
         formats = self._output("formats")
         if format is None:
-            endings = {Path(writer.suffix).suffix.lower(): name for name, writer in formats.WRITERS.items()}
+            # Of formats with one ending the first is meant.
+            endings = {Path(w.suffix).suffix.lower(): name for name, w in reversed(formats.WRITERS.items())}
             format = endings.get(path.suffix.lower())
             if format is None:
                 known = ", ".join([".npz", *endings])

@@ -38,12 +38,14 @@ class Writer:
     suffix: str
     render: Callable[[SpotResult, Path], str]
 
-    def write(self, result: SpotResult, path: Path) -> None:
-        """Writes atomically; raises OSError where that is impossible."""
-        text = self.render(result, Path(path))
+    def write(self, result: SpotResult, path: Path) -> list[Path]:
+        """Writes atomically; returns the files written. Raises OSError where that is impossible."""
+        path = Path(path)
+        text = self.render(result, path)
         with replacing(path) as temporary:
             # File names need not be valid Unicode; their bytes are passed on as they are.
             temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+        return [path]
 
 
 def get_writer(name: str) -> Writer:
