@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import FacespotError
-from ...files import replacing
 
 if TYPE_CHECKING:
     from ..result import SpotResult
@@ -49,6 +48,8 @@ class Writer:
 
     def write(self, result: "SpotResult", path: Path) -> list[Path]:
         """Writes atomically; returns the files written, the sidecar last. Raises OSError where that is impossible."""
+        from ...files import replacing
+
         path = Path(path)
         contents = {path: self.render(result, path)}
         if self.sidecar:

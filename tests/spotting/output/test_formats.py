@@ -27,10 +27,12 @@ from facespot.spotting.columns import DESCRIBED
 from facespot.spotting.intervals import Interval
 from facespot.spotting.output.cells import guarded, unguarded
 from facespot.spotting.output.formats import FORMATS, WRITERS, Writer, get_writer
+from facespot.spotting.output.summary import SUMMARY_COLUMNS
 from facespot.spotting.result import COLUMNS, SpotResult
 from facespot.spotting.stimuli import Stimulus
 from hypothesis import given
 from hypothesis import strategies as st
+from places import ROOT
 from pympi.Elan import Eaf
 from pympi.Praat import TextGrid
 
@@ -424,3 +426,11 @@ def test_curves_must_fit_the_clock():
     good = make_result()
     with pytest.raises(ValueError, match="ticks"):
         SpotResult("v", (), good.intensity[:-1], good.segment, good.timebase, 1.0)
+
+
+def test_the_page_about_formats_tells_all_of_them_and_every_column():
+    page = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    told = {word for line in rows for word in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert set(FORMATS) | set(DESCRIBED) | set(SUMMARY_COLUMNS) <= told
+    assert all(f"clip{writer.suffix}" in page for writer in WRITERS.values() if not writer.name.startswith("megc"))
