@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from ..processes import PATIENCE_S
+from ..spotting.output.formats import FORMATS
 
-FORMAT_NAMES = ("csv", "json", "elan", "bids", "vtt", "textgrid")
 FILE = click.Path(path_type=Path, readable=False)  # what cannot be read is told when it is read, as any other error
 FOLDER = click.Path(file_okay=False, path_type=Path, readable=False)
 
@@ -27,7 +27,7 @@ class FaceChoice(click.ParamType):
 
 
 class FormatList(click.ParamType):
-    """Names from `FORMAT_NAMES` with commas between them."""
+    """Names from `FORMATS` with commas between them."""
 
     name = "formats"
 
@@ -36,8 +36,8 @@ class FormatList(click.ParamType):
             return value
         names = tuple(dict.fromkeys(part.strip().lower() for part in value.split(",")))
         for name in names:
-            if name not in FORMAT_NAMES:
-                self.fail(f"{name!r} is none of {', '.join(FORMAT_NAMES)}", param, ctx)
+            if name not in FORMATS:
+                self.fail(f"{name!r} is none of {', '.join(FORMATS)}", param, ctx)
         return names
 
 
@@ -118,7 +118,7 @@ _TABLE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "default": "csv",
             "show_default": True,
             "metavar": "LIST",
-            "help": f"What to write, with commas between: {', '.join(FORMAT_NAMES)}.",
+            "help": f"What to write, with commas between: {', '.join(FORMATS)}.",
         },
     ),
     "min-confidence": (

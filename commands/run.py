@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,15 +10,17 @@ import click
 
 from ..errors import FacespotError
 from ..processes import Headway
+from ..spotting.output.formats import get_writer
 from .batch import Batch
 from .caching import open_cache
 from .console import Console, Failure, FatalError, reporting
 from .naming import make_folder, output_names, with_face
-from .options import FOLDER, VIDEOS, SectionedCommand, shared
+from .options import FILE, FOLDER, VIDEOS, SectionedCommand, shared
 
 if TYPE_CHECKING:
     from ..extract.features import FaceFeatures
     from ..spotting.result import SpotResult
+    from ..spotting.stimuli import Stimulus
 
 SUMMARY_NAME = "summary.csv"
 
@@ -27,7 +29,7 @@ SUMMARY_NAME = "summary.csv"
     cls=SectionedCommand,
     sections={
         "What to report": ("kind", "min_confidence", "face"),
-        "What to write": ("output", "formats", "plot", "quiet"),
+        "What to write": ("output", "formats", "plot", "segments", "quiet"),
         "How to work": ("fps", "jobs", "patience", "cache", "weights", "device"),
     },
 )
@@ -35,6 +37,12 @@ SUMMARY_NAME = "summary.csv"
 @click.option("-o", "--output", type=FOLDER, metavar="DIR", help="Write here instead of beside the video.")
 @shared("format")
 @click.option("--plot", is_flag=True, help="Also draw VIDEO.spots.png.")
+@click.option(
+    "--segments",
+    type=FILE,
+    metavar="FILE",
+    help="Table of what was shown when (stimulus, start, end, perhaps video): a column, and rows of the summary.",
+)
 @click.option(
     "--type",
     "kind",
@@ -58,6 +66,7 @@ def run(
     output: Path | None,
     formats: tuple[str, ...],
     plot: bool,
+    segments: Path | None,
     kind: str,
     min_confidence: tuple[float, float] | None,
     face: str | int,
@@ -78,6 +87,9 @@ def run(
     batch = Batch(console, videos, fps)
     if output is not None:
         make_folder(output)
+    for name in formats:
+        get_writer(name).check()
+    stimuli = () if segments is None else _read_segments(segments)
     order = _Order(
         face,
         open_cache(cache, console),
@@ -87,6 +99,7 @@ def run(
         None if kind == "all" else kind,
         formats,
         plot,
+        stimuli,
     )
     names = output_names([source.path for source in batch.sources], output)
     work = [_Job(source.path, source.fps, names[source.path]) for source in batch.sources]
@@ -95,7 +108,7 @@ def run(
         results[job.path] = spotted.result
         _report(console, job.path, spotted)
     done = [results[job.path] for job in work if job.path in results]
-    summarised = len(work) < 2 or not done or _summarise(console, done, output)
+    summarised = len(work) < 2 or not done or _summarise(console, done, stimuli, output)
     sys.exit(batch.finish() or (0 if summarised else FacespotError.exit_code))
 
 
@@ -128,11 +141,13 @@ class _Order:
     types: str | None
     formats: tuple[str, ...]
     plot: bool
+    stimuli: "tuple[Stimulus, ...]"
 
     def __call__(self, job: _Job, headway: Headway) -> _Spotted:
         from ..extract.options import ExtractOptions
         from ..extract.pipeline import extract_features
         from ..spotting.many import shared_spotter
+        from ..spotting.stimuli import stimuli_of
 
         try:
             spotter = shared_spotter(self.weights, self.device)
@@ -142,12 +157,12 @@ class _Order:
             job.path, ExtractOptions(face=self.face), fps=job.fps, cache=self.cache, progress=headway
         )
         result = spotter.spot(features, min_confidence=self.min_confidence, types=self.types)
+        if self.stimuli:
+            result = replace(result, stimuli=stimuli_of(self.stimuli, result.video))
         return _Spotted(result, self._write(job, result, features))
 
     def _write(self, job: _Job, result: "SpotResult", features: "FaceFeatures") -> list[Path]:
         """Every output of one recording; returns their paths."""
-        from ..spotting.output.formats import get_writer
-
         name, written = with_face(job.name, result.face), []
         for format_name in self.formats:
             writer = get_writer(format_name)
@@ -186,10 +201,18 @@ def _report(console: Console, video: Path, spotted: _Spotted) -> None:
         console.warn(warning, video)
 
 
-def _summarise(console: Console, results: "list[SpotResult]", output: Path | None) -> bool:
+def _read_segments(path: Path) -> "tuple[Stimulus, ...]":
+    from ..spotting.datasets.stimuli import read_stimuli
+
+    return read_stimuli(path)
+
+
+def _summarise(
+    console: Console, results: "list[SpotResult]", stimuli: "tuple[Stimulus, ...]", output: Path | None
+) -> bool:
     """A table with a row per recording, on the terminal and in a file: under `output`, or in the folder that holds all
     of the recordings. False if the file was asked for and cannot be written."""
-    from ..spotting.output.summary import write_summary
+    from ..spotting.output.summary import summary_rows, write_summary
 
     rows = []
     for result in results:
@@ -208,7 +231,7 @@ def _summarise(console: Console, results: "list[SpotResult]", output: Path | Non
     folder = output or Path(os.path.commonpath([Path(result.video).absolute().parent for result in results]))
     path = folder / SUMMARY_NAME
     try:
-        write_summary(results, path)
+        write_summary(summary_rows(results, stimuli), path)
     except OSError as error:
         if output is not None:
             console.error(f"no summary could be written ({error})")

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..extract.timebase import Timebase
+from .columns import typed_frame
 from .intervals import EXPRESSION_TYPES, Spot
+from .stimuli import Stimulus, stimulus_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,11 +31,6 @@ COLUMNS: tuple[str, ...] = (
     "confidence",
     "cut_off",
 )
-# Of the columns in a table without rows, which would otherwise be of no kind.
-_KINDS = {
-    **dict.fromkeys(("onset_s", "apex_s", "offset_s", "confidence"), "float64"),
-    **dict.fromkeys(("onset_frame", "apex_frame", "offset_frame", "face"), "int64"),
-}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,7 +41,9 @@ class SpotResult:
     number of the unbroken stretch with a usable face, -1 where there is none. coverage: fraction of ticks with a
     usable face. warnings: one sentence each (damaged file, second face ...). provenance: JSON-serialisable account of
     version, weights and options. min_confidence: what was asked of macro and micro. strongest: highest confidence of
-    any candidate, reported or not, None without one. face: number of the followed one where the caller chose.
+    any candidate, reported or not, None without one. face: number of the followed one where the caller chose. stimuli:
+    what was shown meanwhile, if the caller knows. speaking: (N,) share of speech per tick, 0..1, None where the weights
+    do not tell.
     Raises ValueError if the two curves do not fit the time base.
     """
 
@@ -59,6 +58,8 @@ class SpotResult:
     min_confidence: tuple[float, float] | None = None
     strongest: float | None = None
     face: int | None = None
+    stimuli: tuple[Stimulus, ...] = ()
+    speaking: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = self.timebase.n_ticks
@@ -69,12 +70,13 @@ class SpotResult:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """`COLUMNS`, and `face` where one was chosen."""
-        return COLUMNS if self.face is None else (*COLUMNS, "face")
+        """`COLUMNS`, `face` where one was chosen and `segment` where stimuli are known."""
+        face = () if self.face is None else ("face",)
+        return (*COLUMNS, *face, "segment") if self.stimuli else (*COLUMNS, *face)
 
     def rows(self) -> list[dict[str, Any]]:
         """One dict per spot, keyed by `columns`."""
-        more = {} if self.face is None else {"face": self.face}
+        face = {} if self.face is None else {"face": self.face}
         return [
             {
                 "video": self.video,
@@ -87,17 +89,15 @@ class SpotResult:
                 "offset_frame": s.offset_frame,
                 "confidence": s.confidence,
                 "cut_off": s.cut_off,
-                **more,
+                **face,
+                **({"segment": stimulus_at(self.stimuli, s.apex_s)} if self.stimuli else {}),
             }
             for s in self.spots
         ]
 
     def to_frame(self) -> "pd.DataFrame":
-        """The spots as a table with the columns `columns`, of the same kinds also when there are none."""
-        import pandas as pd
-
-        frame = pd.DataFrame(self.rows(), columns=list(self.columns))
-        return frame.astype({name: kind for name, kind in _KINDS.items() if name in self.columns})
+        """The spots as a table with the columns `columns`, of the same types also when there are none."""
+        return typed_frame(self.rows(), self.columns)
 
     def count(self) -> dict[str, int]:
         """Number of spots of each type."""

@@ -14,9 +14,9 @@ from ...extract.timebase import Timebase
 from ...files import replacing
 from ..intervals import Spot
 from ..result import SpotResult
+from ..stimuli import Stimulus
 
 ARCHIVE_VERSION = 1
-_ARRAYS = ("intensity", "segment", "frame_times")
 
 
 def write_archive(result: SpotResult, path: str | os.PathLike[str]) -> None:
@@ -33,10 +33,17 @@ def write_archive(result: SpotResult, path: str | os.PathLike[str]) -> None:
         "min_confidence": result.min_confidence,
         "strongest": result.strongest,
         "face": result.face,
+        "stimuli": [dataclasses.asdict(stimulus) for stimulus in result.stimuli],
     }
-    arrays = (result.intensity, result.segment, result.timebase.frame_times)
+    arrays = {
+        "intensity": result.intensity,
+        "segment": result.segment,
+        "frame_times": result.timebase.frame_times,
+    }
+    if result.speaking is not None:
+        arrays["speaking"] = result.speaking
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, told=np.array(json.dumps(told)), **dict(zip(_ARRAYS, arrays, strict=True)))
+        np.savez_compressed(file, told=np.array(json.dumps(told)), **arrays)
 
 
 def read_archive(path: str | os.PathLike[str]) -> SpotResult:
@@ -44,22 +51,24 @@ def read_archive(path: str | os.PathLike[str]) -> SpotResult:
     try:
         with np.load(path, allow_pickle=False) as file:
             told = json.loads(str(file["told"]))
-            intensity, segment, frame_times = (file[name] for name in _ARRAYS)
+            arrays = {name: file[name] for name in file.files if name != "told"}
         if told["format_version"] != ARCHIVE_VERSION:
             raise FacespotError(f"{path}: was saved by another version of facespot; spot the recording again")
         least = told["min_confidence"]
         return SpotResult(
             told["video"],
             tuple(Spot(**spot) for spot in told["spots"]),
-            intensity,
-            segment,
-            Timebase(frame_times, told["rate_hz"]),
+            arrays["intensity"],
+            arrays["segment"],
+            Timebase(arrays["frame_times"], told["rate_hz"]),
             told["coverage"],
             tuple(told["warnings"]),
             told["provenance"],
             None if least is None else tuple(least),
             told["strongest"],
             told["face"],
+            tuple(Stimulus(**stimulus) for stimulus in told["stimuli"]),
+            arrays.get("speaking"),
         )
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         name = Path(path).name

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 from facespot import __version__, cli, errors
 from facespot.commands import batch, caching
 from facespot.commands.naming import output_names
-from facespot.commands.options import FORMAT_NAMES
 from facespot.extract.features import SNIPPET_STEPS, FaceFeatures
 from facespot.extract.regions import KEPT_MESH_POINTS
 from facespot.extract.timebase import Timebase
 from facespot.processes import PATIENCE_S, Finished, usable_cores
 from facespot.spotting import many
 from facespot.spotting.intervals import Interval
+from facespot.spotting.output import formats as formats_module
 from facespot.spotting.output.formats import FORMATS
 from facespot.spotting.result import COLUMNS, SpotResult
 
@@ -181,14 +181,37 @@ def test_every_format_and_the_plot_land_under_output(engine, videos, tmp_path):
     assert run.exit_code == 0, run.stderr
     assert {p.name for p in out.iterdir()} == {
         "clip.spots.csv", "clip.spots.json", "clip.spots.eaf", "clip_events.tsv", "clip.spots.vtt",
-        "clip.spots.TextGrid",
+        "clip.spots.TextGrid", "clip_events.json",
     }  # fmt: skip
     assert not list(tmp_path.glob("*.csv"))
     assert json.loads((out / "clip.spots.json").read_text())["version"] == __version__
 
 
-def test_format_names_of_the_help_are_those_of_the_library():
-    assert FORMAT_NAMES == FORMATS
+def test_the_help_names_every_format():
+    text = " ".join(spot("--help").stdout.split())
+    assert ", ".join(FORMATS) in text
+
+
+def test_a_format_that_is_not_installed_is_told_before_any_work(engine, videos, monkeypatch):
+    monkeypatch.setattr(formats_module, "find_spec", lambda name: None)
+    run = spot(*videos("clip.mp4"), "--format", "csv,xlsx")
+    assert run.exit_code == 1
+    assert "pip install 'facespot[tables]'" in run.stderr
+    assert engine.calls == []
+
+
+def test_segments_are_a_column_and_rows_of_the_summary(engine, videos, tmp_path):
+    (tmp_path / "events.csv").write_text("stimulus,start,end,video\ncalm,0,1,\nloud,1.5,3,b.mp4\n")
+    given = videos("a.mp4", "b.mp4")
+    assert spot(*given, "--segments", tmp_path / "events.csv").exit_code == 0
+    with (tmp_path / "b.spots.csv").open(newline="") as file:
+        assert [row["segment"] for row in csv.DictReader(file)] == ["calm", "loud"]
+    with (tmp_path / "summary.csv").open(newline="") as file:
+        rows = [(Path(row["video"]).name, row["segment"]) for row in csv.DictReader(file)]
+    assert rows == [("a.mp4", ""), ("a.mp4", "calm"), ("b.mp4", ""), ("b.mp4", "calm"), ("b.mp4", "loud")]
+    (tmp_path / "events.csv").write_text("stimulus,start,end\ncalm,2,1\n")
+    run = spot(*given, "--segments", tmp_path / "events.csv")
+    assert run.exit_code == errors.AnnotationError.exit_code
 
 
 def test_same_names_from_different_folders_do_not_overwrite_each_other(engine, videos, tmp_path):
@@ -331,7 +354,7 @@ def test_extract_fills_the_cache_and_needs_no_network(engine, videos, tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["v", "--face", "biggest"], ["v", "--face", "-1"], ["v", "--format", "csv,xlsx"], ["v", "--fps", "0"],
+        ["v", "--face", "biggest"], ["v", "--face", "-1"], ["v", "--format", "csv,docx"], ["v", "--fps", "0"],
         ["v", "--type", "mini"], ["v", "--min-confidence", "2"], ["v", "--min-confidence", "0.5,0.6,0.7"],
         ["v", "--jobs", "0"], ["v", "--device", "tpu"], ["v", "--nonsense"],
         ["-q"], ["extract"],
@@ -429,7 +452,10 @@ def test_several_recordings_end_in_a_summary(engine, videos, tmp_path):
     run = spot(*given)
     with (tmp_path / "summary.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["video"], row["macro"], row["micro"]) for row in rows] == [(given[0], "1", "1"), (given[2], "1", "1")]
+    assert [(row["video"], row["macro_count"], row["micro_count"]) for row in rows] == [
+        (given[0], "1", "1"),
+        (given[2], "1", "1"),
+    ]
     table = run.stdout[run.stdout.index("face usable  warnings") :].splitlines()
     assert [line.split()[0] for line in table[1:3]] == ["a.mp4", "b.mp4"]
     assert table[3] == f"-> {tmp_path / 'summary.csv'}"

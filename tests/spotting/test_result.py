@@ -9,6 +9,7 @@ from facespot.errors import FacespotError
 from facespot.extract.timebase import Timebase
 from facespot.spotting.intervals import Interval
 from facespot.spotting.result import SpotResult
+from facespot.spotting.stimuli import Stimulus
 
 INTERVALS = (Interval(30, 45, 75, "macro", 0.91), Interval(120, 123, 129, "micro", 0.5))
 
@@ -39,19 +40,31 @@ def test_html_shows_every_row_and_escapes_the_name():
 def test_columns_are_of_one_kind_with_and_without_rows(intervals):
     frame = make_result(intervals, face=1).to_frame()
     assert list(frame.columns) == list(make_result(face=1).columns)
-    assert frame["onset_s"].dtype == frame["confidence"].dtype == np.float64
-    assert frame["apex_frame"].dtype == frame["face"].dtype == np.int64
+    assert frame["onset_s"].dtype == frame["confidence"].dtype == "float64"
+    assert frame["apex_frame"].dtype == frame["face"].dtype == "Int64"
 
 
 def test_what_is_saved_is_read_back_whole(tmp_path):
     result = make_result(
-        warnings=("damaged",), provenance={"a": [1, None]}, min_confidence=(0.7, 0.6), strongest=0.91, face=2
-    )
+        warnings=("damaged",), provenance={"a": [1, None]}, min_confidence=(0.7, 0.6), strongest=0.91, face=2,
+        stimuli=(Stimulus(0.0, 1.0, "calm"),), speaking=np.linspace(0, 1, make_result().timebase.n_ticks),
+    )  # fmt: skip
     again = SpotResult.load(result.save(tmp_path / "clip.npz"))
-    for name in ("video", "spots", "coverage", "warnings", "provenance", "min_confidence", "strongest", "face"):
+    for name in (
+        "video",
+        "spots",
+        "coverage",
+        "warnings",
+        "provenance",
+        "min_confidence",
+        "strongest",
+        "face",
+        "stimuli",
+    ):
         assert getattr(again, name) == getattr(result, name)
     np.testing.assert_array_equal(again.intensity, result.intensity)
     np.testing.assert_array_equal(again.segment, result.segment)
+    np.testing.assert_array_equal(again.speaking, result.speaking)
     np.testing.assert_array_equal(again.timebase.frame_times, result.timebase.frame_times)
 
 
