@@ -18,9 +18,13 @@ from typing import TYPE_CHECKING, Literal
 
 from ...errors import AnnotationError
 from ..datasets.annotations import read_annotations
-from ..datasets.own import MILLISECONDS, video_key
-from ..datasets.records import close_open_offsets, type_of_name
+from ..datasets.own_records import MILLISECONDS, video_key, video_of_file
+from ..datasets.records import close_open_offsets, expression_type
+from ..datasets.sheets import HEADER_SEARCH_ROWS, Cell, Sheet
+from ..datasets.table_files import TEXT_TABLES, WORKBOOKS, named_columns, read_sheet
 from ..intervals import ExpressionType
+from ..output.cells import cell as text_cell
+from ..output.formats import WRITERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,22 +37,16 @@ _TYPE = ("type", "label")
 _FRAMES = ("frames", "n_frames")
 _SECONDS = {end: (f"{end}_s",) for end in ("onset", "apex", "offset")}
 _FRAME = {end: (f"{end}_frame", end, f"pred_{end}") for end in ("onset", "apex", "offset")}
-# Columns by which events tables of BORIS and of BIDS are known.
+_TIMES = [name for ends in (_SECONDS, _FRAME) for names in ends.values() for name in names]
+_HEADINGS = frozenset((*_VIDEO, *_SUBJECT, *_TYPE, *_FRAMES, *_TIMES))
+_NOTHING = ("", "nan", "none", "n/a")
+_TABLES = (*TEXT_TABLES, *WORKBOOKS, ".json", ".parquet")
+# Columns by which a workbook is no coding sheet of a data set, and those of events tables of BORIS and BIDS.
+_OF_OURS = {"onset_s", "onset_frame", "pred_onset"}
 _OF_OTHERS = {"behavior", "trial_type"}
-_TABLES = (".csv", ".tsv", ".txt")
 # Of a folder, what `spot` writes; one format of it, the first that is there, as the others say the same again.
-_IN_FOLDERS = (
-    "*.spots.csv",
-    "*.spots.tsv",
-    "*.spots.json",
-    "*.spots.eaf",
-    "*.spots.TextGrid",
-    "*_events.tsv",
-    "*.spots.xlsx",
-    "*.csv",
-    "*.eaf",
-    "*.TextGrid",
-)
+_OF_SPOT = tuple(writer.suffix for writer in WRITERS.values())
+_IN_FOLDERS = (*(f"*{suffix}" for suffix in _OF_SPOT), "*.csv", "*.eaf", "*.TextGrid")
 # Frames or seconds beyond this are no time of a video.
 _HUGE = 1e9
 _MEGC_TYPES: dict[ExpressionType, str] = {"macro": "mae", "micro": "me"}
@@ -142,31 +140,27 @@ def read_table(path: str | Path, fps: float | None = None, open_frames: int | No
     end (`close_open_offsets`). Raises AnnotationError with row and column.
     """
     path = Path(path)
-    name, dot, _ = path.name.rpartition(".spots.")
-    videos = {video_key(name): VideoFacts()} if dot else {}
-    if path.suffix.lower() not in _TABLES:
+    ending = path.suffix.lower()
+    # Files of `spot` are named after their video, of which they may have no row.
+    videos = {video_of_file(path.name): VideoFacts()} if path.name.endswith(_OF_SPOT) else {}
+    sheet = read_sheet(path, _HEADINGS) if ending in _TABLES else None
+    coding_sheet = ending in WORKBOOKS and not named_columns(sheet, _OF_OURS)
+    if sheet is None or coding_sheet or named_columns(sheet, _OF_OTHERS):
         return _of_records(read_annotations(path, fps), open_frames, videos)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise AnnotationError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path}: not a text table in UTF-8 ({error})") from error
-    header = text.partition("\n")[0]
-    table = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=header.count))
-    columns = {name.strip().lower(): name for name in table.fieldnames or ()}
-    if columns.keys() & _OF_OTHERS:
-        return _of_records(read_annotations(path, fps), open_frames, videos)
-    _check_columns(path, columns)
+    top, columns = _header(sheet)
     rows, left_out = [], []
-    try:
-        for row in table:
-            try:
-                rows.append(_Reader(path, table.line_num, row, columns, fps).row())
-            except _NoInterval as problem:
-                left_out.append(str(problem))
-    except csv.Error as error:
-        raise AnnotationError(f"{path}, row {table.line_num + 1}: {error}") from error
+    for number, values in enumerate(sheet.rows[top:], top + 1):
+        cells = {
+            name: Cell(values[at], path, sheet.name, number, at + 1, name)
+            for name, at in columns.items()
+            if at < len(values)
+        }
+        if all(cell.empty for cell in cells.values()):
+            continue
+        try:
+            rows.append(_Reader(cells, fps).row())
+        except _NoInterval as problem:
+            left_out.append(str(problem))
     # Rows that name their video know better than the file's name does.
     return IntervalTable.of(rows, {} if rows else videos, left_out=tuple(left_out))
 
@@ -217,70 +211,70 @@ def rows_of_records(records: "pd.DataFrame", open_frames: int | None = None) -> 
     return rows
 
 
-def _check_columns(path: Path, columns: Mapping[str, str]) -> None:
-    """That a header has what every row needs. Raises AnnotationError naming what is missing."""
-    pairs = [[ends["onset"], ends["offset"]] for ends in (_SECONDS, _FRAME)]
+def _header(sheet: Sheet) -> tuple[int, dict[str, int]]:
+    """The number of the header row (1-based), and the place of each column by its name in lower case.
+
+    Raises AnnotationError if what every row needs is missing.
+    """
+    named = [
+        {str(v).strip().lower(): at for at, v in reversed(list(enumerate(values))) if v not in (None, "")}
+        for values in sheet.rows[:HEADER_SEARCH_ROWS]
+    ] or [{}]
+    top = max(range(len(named)), key=lambda row: (len(_HEADINGS & named[row].keys()), -row))
+    columns = named[top]
     missing = []
-    if not any(name in columns for name in _TYPE):
+    if not columns.keys() & set(_TYPE):
         missing.append(f"type ({' or '.join(_TYPE)})")
-    if not any(all(any(name in columns for name in end) for end in pair) for pair in pairs):
+    if not any(all(columns.keys() & set(ends[end]) for end in ("onset", "offset")) for ends in (_SECONDS, _FRAME)):
         missing.append("onset and offset (onset_s and offset_s in seconds, or onset_frame and offset_frame)")
     if missing:
-        there = ", ".join(columns.values()) or "none"
+        there = ", ".join(sorted(columns, key=columns.__getitem__)) or "none"
         raise AnnotationError(
-            f"{path}: is this a table of intervals? column missing: {'; '.join(missing)}; the columns are: {there}"
+            f"{sheet.file}: is this a table of intervals? column missing: {'; '.join(missing)}; "
+            f"the columns are: {there}"
         )
+    return top + 1, columns
 
 
 @dataclass(frozen=True)
 class _Reader:
-    """One row of a CSV table under construction."""
+    """One row of a table under construction. cells: by the name of their column in lower case."""
 
-    path: Path
-    number: int
-    cells: Mapping[str, str | None]
-    columns: Mapping[str, str]
+    cells: Mapping[str, Cell]
     fps: float | None
 
+    def cell(self, names: Sequence[str]) -> Cell | None:
+        return next((self.cells[n] for n in names if n in self.cells), None)
+
     def text(self, names: Sequence[str]) -> str:
-        return next(((self.cells[self.columns[n]] or "").strip() for n in names if n in self.columns), "")
+        cell = self.cell(names)
+        return "" if cell is None or cell.empty else cell.text()
 
     def value(self, names: Sequence[str]) -> float | None:
-        text = self.text(names)
-        if not text or text.lower() in ("nan", "none"):
+        if self.text(names).lower() in _NOTHING:
             return None
-        try:
-            value = float(text)
-        except ValueError:
-            raise self.error(names, f"{text!r} is no number") from None
+        cell = self.cell(names)
+        value = cell.number()
         if not abs(value) < _HUGE:
-            raise self.error(names, f"{text!r} is no possible number here")
+            raise cell.error(f"{cell.value!r} is no possible number here")
         return value
-
-    def error(self, names: Sequence[str], text: str) -> AnnotationError:
-        return AnnotationError(f"{self._place(names)}: {text}")
-
-    def _place(self, names: Sequence[str]) -> str:
-        column = next((self.columns[n] for n in names if n in self.columns), names[0])
-        return f"{self.path}, row {self.number}, column {column!r}"
 
     def ends(self, names: Mapping[str, Sequence[str]]) -> tuple[float, float | None, float] | None:
         onset, apex, offset = (self.value(names[end]) for end in ("onset", "apex", "offset"))
         if onset is None or offset is None:
             return None
         if not 0 <= onset <= offset:
-            raise _NoInterval(f"{self._place(names['offset'])}: {offset:g} after an onset of {onset:g} is no interval")
+            problem = f"{offset:g} after an onset of {onset:g} is no interval"
+            raise _NoInterval(str(self.cell(names["offset"]).error(problem)))
         # Sheets write -1 for an apex that was not coded.
         return onset, apex if apex is not None and onset <= apex <= offset else None, offset
 
     def row(self) -> TableRow:
-        kind = type_of_name(self.text(_TYPE))
-        if kind is None:
-            said = f"{self.text(_TYPE)!r} is neither macro nor micro (mae, me)" if self.text(_TYPE) else "no type"
-            raise self.error(_TYPE, said)
+        said = self.cells[next(name for name in _TYPE if name in self.cells)]
+        kind = expression_type(said)
         seconds, frames = self.ends(_SECONDS), self.ends(_FRAME)
         if seconds is None and frames is None:
-            raise self.error(_FRAME["onset"], "no onset and offset, in seconds (onset_s) or frames (onset_frame)")
+            raise said.error("the row has no onset and offset, in seconds or frames")
         whole = None if frames is None else tuple(None if f is None else round(f) for f in frames)
         fps = self.value(("fps",)) or self.fps
         if seconds is None and fps:
@@ -301,9 +295,7 @@ class _Reader:
 def render_rows(rows: Iterable[TableRow]) -> str:
     """CSV with the columns of `spots.csv`, and the subject; of rows that know seconds and frames."""
     ends = [f"{end}_{unit}" for unit in ("s", "frame") for end in ("onset", "apex", "offset")]
-    lines = (
-        [r.video, r.subject, r.type, *(f"{s:.3f}" for s in r.seconds), *r.frames, f"{r.confidence:.3f}"] for r in rows
-    )
+    lines = ([r.video, r.subject, r.type, *r.seconds, *r.frames, r.confidence] for r in rows)
     return _csv(["video", "subject", "type", *ends, "confidence"], lines)
 
 
@@ -327,5 +319,5 @@ def _csv(names: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(names)
-    table.writerows(lines)
+    table.writerows([text_cell(value) for value in line] for line in lines)
     return text.getvalue()
