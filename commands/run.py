@@ -89,7 +89,7 @@ def extract_videos(
     batch = Batch(console, videos)
     for video in batch:
         with batch.guard(video):
-            features = _features(video, face, fps, store, console)
+            features = _features(video, face, fps, store, console, must_store=True)
             console.say(f"{click.format_filename(video)}: {_seen(features.coverage, features.timebase.duration_s)}")
             console.warn(video, features.provenance.get("warnings", ()))
     if not batch.failures:
@@ -257,8 +257,8 @@ def _seen(coverage: float, duration_s: float) -> str:
 def _open_cache(choice: str | None, console: Console) -> "FeatureCache | None":
     if choice == "none":
         return None
-    folder = Path(choice) if choice else user_cache_folder()
     try:
+        folder = Path(choice) if choice else user_cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if choice:
@@ -289,12 +289,19 @@ def _load_spotter(weights: Path | None, device: str):
 
 
 def _features(
-    video: Path, face: str | int, fps: float | None, store: "FeatureCache | None", console: Console
+    video: Path,
+    face: str | int,
+    fps: float | None,
+    store: "FeatureCache | None",
+    console: Console,
+    *,
+    must_store: bool = False,
 ) -> "FaceFeatures":
     from ..extract.pipeline import ExtractOptions, extract_features
 
     with console.progress(video) as progress:
-        return extract_features(video, ExtractOptions(face=face), fps=fps, cache=store, progress=progress)
+        options = ExtractOptions(face=face)
+        return extract_features(video, options, fps=fps, cache=store, must_store=must_store, progress=progress)
 
 
 def _write(

@@ -11,7 +11,8 @@ import media
 import numpy as np
 import pytest
 from facespot.errors import NotAVideoError, VideoNotFoundError
-from facespot.extract.reading.video import _Clock, open_video
+from facespot.extract.reading.clock import Clock
+from facespot.extract.reading.video import open_video
 from facespot.extract.timebase import Timebase
 from places import SHARED
 
@@ -261,7 +262,7 @@ def test_sound_with_a_cover_picture_is_no_video(tmp_path):
     ],
 )
 def test_clock_repairs(raw, expected, repairs):
-    clock = _Clock(0.1)
+    clock = Clock(10)
     assert [clock.seconds(t) for t in raw] == pytest.approx(expected)
     assert clock.repairs == repairs
 
