@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from ...errors import NotAVideoError
-from .pictures import display_matrix, fitting_size, orient, to_rgb
+from .pictures import display_matrix, orient, to_rgb
 from .stream import VideoStream
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -46,7 +46,7 @@ class ImageFolder(VideoStream):
             self.warnings.append(f"damaged: {self.damage}; the others were used")
 
     def _read(self, image: Path) -> np.ndarray | None:
-        rgb = _read_image(image)
+        rgb = _read_image(image, self._fit)
         if rgb is None:
             self.decode_failures += 1
             self.damage = f"{self.decode_failures} of its images could not be decoded, {image.name} the latest"
@@ -74,8 +74,8 @@ def _natural_key(path: Path) -> tuple[list[tuple[int, str]], str]:
     return [(int(p), "") if i % 2 else (0, p.casefold()) for i, p in enumerate(parts)], path.name
 
 
-def _read_image(path: Path) -> np.ndarray | None:
-    """(H, W, 3) uint8 upright, None if it cannot be read or decoded."""
+def _read_image(path: Path, fit: Callable[[int, int], tuple[int, int]]) -> np.ndarray | None:
+    """(H, W, 3) uint8 upright, of the size `fit` makes of its own; None if it cannot be read or decoded."""
     # Through memory, because FFmpeg takes a % in an image's name as a pattern of numbered files.
     try:
         content = path.read_bytes()
@@ -85,4 +85,4 @@ def _read_image(path: Path) -> np.ndarray | None:
         return None
     if frame is None:
         return None
-    return orient(to_rgb(frame, fitting_size(frame.width, frame.height)), display_matrix(frame, content))
+    return orient(to_rgb(frame, fit(frame.width, frame.height)), display_matrix(frame, content))

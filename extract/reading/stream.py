@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import NotAVideoError
 from .frames import VideoFrame
+from .pictures import fitting_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,17 @@ class VideoStream(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give back the file and the decoder. Closing twice does no harm."""
+
+    def _warn_once(self, message: str) -> None:
+        if message not in self.warnings:
+            self.warnings.append(message)
+
+    def _fit(self, width: int, height: int) -> tuple[int, int]:
+        """`fitting_size` of a picture; the user is told where that is not its own."""
+        size = fitting_size(width, height)
+        if size != (width, height):
+            self._warn_once(f"pictures of {width}x{height} are read at {size[0]}x{size[1]}, to fit into memory")
+        return size
 
     @property
     def damaged(self) -> bool:

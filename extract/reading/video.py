@@ -18,7 +18,7 @@ from av.video.reformatter import VideoReformatter
 from ...errors import NotAVideoError, VideoNotFoundError
 from .clock import FALLBACK_FPS, Clock
 from .images import ImageFolder
-from .pictures import display_matrix, fitting_size, orient, to_rgb
+from .pictures import display_matrix, orient, to_rgb
 from .stream import VideoStream
 from .wholeness import missing_end
 
@@ -48,10 +48,9 @@ def check_source(path: Path) -> None:
     """
     try:
         found = path.exists()
-    except (OSError, ValueError) as error:
-        raise NotAVideoError(
-            f"{path}: cannot be looked at ({_reason(error)}); check its name and permissions"
-        ) from error
+    except OSError as error:
+        reason = f"cannot be looked at ({_reason(error)}); check its name and permissions"
+        raise NotAVideoError(f"{path}: {reason}") from error
     if not found:
         raise VideoNotFoundError(f"{path}: no such file or folder; check the name")
     if not (path.is_dir() or path.is_file()):
@@ -143,14 +142,8 @@ class _VideoFile(VideoStream):
         height, width = self._coded_shape
         if (frame.height, frame.width) != (height, width):
             self._warn_once("the picture size changes part way; later pictures were scaled to the first one's")
-        size = fitting_size(round(width * self._pixel_aspect), height)
-        if size[1] < height:
-            self._warn_once(f"pictures of {width}x{height} are read at {size[0]}x{size[1]}, to fit into memory")
+        size = self._fit(round(width * self._pixel_aspect), height)
         return orient(to_rgb(frame, size, self._reformatter), matrix)
-
-    def _warn_once(self, message: str) -> None:
-        if message not in self.warnings:
-            self.warnings.append(message)
 
     def _judge(self, decoded_s: float) -> None:
         """Called at the end: say what was wrong with the recording as a whole."""

@@ -1,7 +1,7 @@
 """Whether a file's own structure says that its end is missing, in containers whose demuxers pass over it.
 
-FFmpeg sets the length of a cut AVI file by what is left of it and reads a transport stream as far as it goes, so that
-neither differs from a shorter recording once it is opened.
+FFmpeg sets the length of a cut AVI file by what is left of it and reads transport streams and Ogg as far as they go, so
+that none of them differs from a shorter recording once it is opened.
 """
 
 import os
@@ -17,6 +17,9 @@ _TS_PROBED_PACKETS = 8
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_SIZE_OFFSET = 40
 _ASF_HEADER_BYTES = 1 << 16
+_OGG_CAPTURE = b"OggS"
+_OGG_COUNT_OFFSET = 26  # in a page: how many lengths, a byte each, stand between its header and its content
+_OGG_LARGEST_PAGE = 27 + 255 + 255 * 255
 
 
 def missing_end(path: Path, container: str) -> str | None:
@@ -24,7 +27,7 @@ def missing_end(path: Path, container: str) -> str | None:
 
     container: FFmpeg's name of the format. Raises OSError.
     """
-    look = {"avi": _cut_avi, "mpegts": _cut_transport_stream, "asf": _cut_asf}.get(container)
+    look = {"avi": _cut_avi, "mpegts": _cut_transport_stream, "asf": _cut_asf, "ogg": _cut_ogg}.get(container)
     if look is None:
         return None
     with path.open("rb") as file:
@@ -64,3 +67,14 @@ def _cut_asf(file: BinaryIO, size: int) -> str | None:
         return None
     (promised,) = struct.unpack_from("<Q", head, at)
     return f"{promised - size} bytes are missing at its end" if promised > size else None
+
+
+def _cut_ogg(file: BinaryIO, size: int) -> str | None:
+    """An Ogg file is pages that tell their length; the last one has to be there to its end."""
+    file.seek(max(0, size - _OGG_LARGEST_PAGE))
+    tail = file.read()
+    page = tail[max(tail.rfind(_OGG_CAPTURE), 0) :]
+    lengths = page[_OGG_COUNT_OFFSET + 1 :][: page[_OGG_COUNT_OFFSET]] if len(page) > _OGG_COUNT_OFFSET else None
+    if lengths is None or len(page) < _OGG_COUNT_OFFSET + 1 + page[_OGG_COUNT_OFFSET] + sum(lengths):
+        return "its last page is incomplete"
+    return None

@@ -32,7 +32,7 @@ class Engine:
     warnings: tuple[str, ...] = ()
     weights_error: Exception | None = None
 
-    def extract_features(self, path, options, *, fps=None, cache=None, progress=None):
+    def extract_features(self, path, options, *, fps=None, cache=None, must_store=False, progress=None):
         self.calls.append(("extract", Path(path), options.face, fps, cache))
         if Path(path).name in self.failures:
             raise self.failures[Path(path).name]
