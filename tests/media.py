@@ -133,6 +133,15 @@ def set_avi_frame_count(avi: Path, count: int) -> Path:
     return avi
 
 
+def set_avi_frame_period(avi: Path, seconds: int) -> Path:
+    """Let the headers of an AVI file say that every picture stays this long."""
+    data = bytearray(avi.read_bytes())
+    stream = data.index(b"strh") + 8 + 20
+    data[stream : stream + 8] = struct.pack("<II", seconds, 1)
+    avi.write_bytes(data)
+    return avi
+
+
 def set_last_ogg_time(ogg: Path, frames: int) -> Path:
     """Let the last page of an Ogg file with VP8 in it claim to end at this frame."""
     data = bytearray(ogg.read_bytes())
