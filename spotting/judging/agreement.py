@@ -15,7 +15,8 @@ IOU_THRESHOLDS = tuple(np.arange(1, 10) / 10)
 class ApexError:
     """Distance of predicted from annotated apexes over the hits of which both are known; NaN without any.
 
-    n: those hits. mean_ticks, median_ticks: absolute distance. mean_relative: distance over the annotated length, averaged.
+    n: those hits. mean_ticks, median_ticks: absolute distance. mean_relative: distance over the annotated length,
+    averaged.
     """
 
     n: int
@@ -27,10 +28,7 @@ class ApexError:
 def apex_error(recordings: Sequence[VideoIntervals], iou: float = HIT_IOU) -> ApexError:
     """Apex distances of the hits at the given IoU, less those where an apex was not coded."""
     hits = [
-        (t, p)
-        for r in recordings
-        for t, p in judge(r, iou).hits
-        if t not in r.without_apex and p not in r.without_apex
+        (t, p) for r in recordings for t, p in judge(r, iou).hits if t not in r.without_apex and p not in r.without_apex
     ]
     if not hits:
         return ApexError(0, np.nan, np.nan, np.nan)
