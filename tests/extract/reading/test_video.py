@@ -6,6 +6,7 @@ import os
 import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import media
@@ -14,7 +15,7 @@ import pytest
 from facespot.errors import NotAVideoError, VideoNotFoundError
 from facespot.extract.reading.clock import Clock
 from facespot.extract.reading.pictures import MOST_PIXELS, fitting_size
-from facespot.extract.reading.video import open_video
+from facespot.extract.reading.video import _limit_threads, open_video
 from facespot.extract.reading.wholeness import missing_end
 from facespot.extract.timebase import Timebase
 from places import SHARED, TESTS
@@ -344,14 +345,29 @@ def test_pictures_of_4k_are_read_as_they_are():
     ]
 
 
-def test_a_decoder_of_large_pictures_has_few_threads(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
-    small = media.write_video(tmp_path / "s.mp4", media.noise(2))
-    large = media.write_video(tmp_path / "l.mp4", [media.corners(4800, 2800)] * 2, options={"preset": "ultrafast"})
-    with open_video(small) as stream:
-        assert stream._stream.codec_context.thread_count in (0, *range(3, 129))
-    with open_video(large) as stream:
-        assert 1 <= stream._stream.codec_context.thread_count <= 6
+@pytest.mark.parametrize(
+    ("size", "cores", "threads"),
+    [
+        ((1920, 1080), 16, 0),  # 0: as many as FFmpeg likes
+        ((3840, 2160), 8, 0),
+        ((3840, 2160), 64, 10),
+        ((7680, 4320), 64, 2),
+        ((16000, 16000), 4, 1),
+        ((0, 0), 4, 0),
+    ],
+)
+def test_a_decoder_of_large_pictures_has_few_threads(monkeypatch, size, cores, threads):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    decoder = SimpleNamespace(width=size[0], height=size[1], thread_count=0)
+    _limit_threads(decoder)
+    assert decoder.thread_count == threads
+
+
+def test_a_codec_nobody_knows(tmp_path):
+    path = media.write_video(tmp_path / "a.avi", media.noise(5), codec="mpeg4")
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"XQZ1"))
+    with pytest.raises(NotAVideoError, match="could be decoded"):
+        open_video(path)
 
 
 def test_what_is_neither_file_nor_folder_is_refused_at_once(tmp_path):
