@@ -94,7 +94,7 @@ class _VideoFile(VideoStream):
         self._container.close()
 
     def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], np.ndarray | None]]]:
-        clock = Clock(self.fps, max(self._stated_s or 0, (self._container.duration or 0) / av.time_base) or None)
+        clock = Clock(self.fps, self._pauses_bound())
         start = end = None
         for frame in self._frames():
             end = clock.seconds(frame.time)
@@ -103,6 +103,13 @@ class _VideoFile(VideoStream):
             yield end, partial(self._upright, frame)
         if start is not None:
             self._judge(end - start + clock.period_s)
+
+    def _pauses_bound(self) -> float | None:
+        """The length the header states, of the whole file too; None where it is only read off the last timestamp."""
+        if self._container.format.name in _NO_HEADER_FORMATS:
+            return None
+        whole_s = (self._container.duration or 0) / av.time_base
+        return max(self._stated_s or 0, whole_s) or None
 
     def _frames(self) -> Iterator[av.VideoFrame]:
         """Decoded frames, past every packet that fails."""

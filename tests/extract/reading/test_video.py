@@ -337,6 +337,18 @@ def test_pictures_too_large_for_memory_are_read_smaller(tmp_path, size):
         ]
 
 
+def test_a_transport_stream_states_no_length_that_would_vouch_for_its_clock(tmp_path):
+    """Joined recordings have clocks that differ by hours; what FFmpeg calls the length is the last timestamp."""
+    times = [*np.arange(20) / 30, *(5 * 3600 + np.arange(20) / 30)]
+    path = media.write_video(tmp_path / "a.ts", media.noise(40), times=times, options={"bf": "0"})
+    with av.open(str(path)) as container:
+        assert container.duration > 5 * 3600e6
+    stream, frames = read(path)
+    assert len(frames) == 40
+    assert frames[-1].time == pytest.approx(39 / 30, abs=1e-3)
+    assert stream.time_repairs == 1
+
+
 def test_pictures_of_4k_are_read_as_they_are():
     assert [fitting_size(*size) for size in ((3840, 2160), (4096, 2160), (4096, 2304))] == [
         (3840, 2160),
@@ -451,6 +463,7 @@ def test_clock_repairs(raw, expected, repairs):
     ("stated", "raw", "expected"),
     [
         (7200.0, [0.0, 0.1, 7000.0, 7000.1], [0.0, 0.1, 7000.0, 7000.1]),
+        (1e12, [0.0, 0.1, 20000.0, 20000.1], [0.0, 0.1, 20000.0, 20000.1]),
         (72.0, [0.0, 0.1, 7000.0, 7000.1], [0.0, 0.1, 0.2, 0.3]),
         (1e12, [0.0, 0.1, 2e5, 2e5 + 0.1], [0.0, 0.1, 0.2, 0.3]),
     ],
