@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "train": ("facespot.commands.learning:train", "Learn from one labelled moment per expression."),
     "evaluate": ("facespot.commands.learning:evaluate", "Judge intervals, or train and judge subject by subject."),
+    "sensitivity": (
+        "facespot.commands.sensitivity:sensitivity",
+        "Measure how small an expression is still found.",
+    ),
     "simulate": ("facespot.commands.learning:simulate", "Make a simulated twin of an annotated data set."),
 }
 FORMAT_NAMES = ("csv", "json", "elan", "bids", "vtt", "textgrid")
