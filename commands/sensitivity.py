@@ -113,7 +113,7 @@ def _measure(
     table, picture = (name.with_name(f"{name.name}.sensitivity{suffix}") for suffix in (".csv", ".png"))
     with replacing(table) as temporary:
         temporary.write_text(render_sensitivity(cells), encoding="utf-8")
-    plot_sensitivity(cells, picture, f"{video.name}: simulated expressions found")
+    plot_sensitivity(cells, picture, f"{video.name}: simulated expressions found (bars: 95 % interval)")
     if quiet:
         return
     for duration_s in sorted({c.duration_s for c in cells}):

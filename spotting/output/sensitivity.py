@@ -9,6 +9,7 @@ from typing import Protocol
 from ...files import replacing
 
 COLUMNS = ("duration_s", "type", "amplitude_iod", "trials", "found", "share", "share_low", "share_high")
+_COLOURS = {"micro": (0.85, 0.45, 0.1), "macro": (0.12, 0.4, 0.75)}
 
 
 class SensitivityCell(Protocol):
@@ -44,16 +45,28 @@ def plot_sensitivity(cells: Sequence[SensitivityCell], path: Path, title: str) -
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    durations = sorted({c.duration_s for c in cells})
-    for number, duration_s in enumerate(durations):
-        mine = sorted((c for c in cells if c.duration_s == duration_s), key=lambda c: c.amplitude)
-        x, y = [100 * c.amplitude for c in mine], [100 * c.share for c in mine]
-        low, high = ([100 * c.bounds[end] for c in mine] for end in (0, 1))
-        micro = mine[0].type == "micro"
-        shade = 0.35 + 0.65 * (number + 1) / len(durations)
-        colour = (0.85, 0.45, 0.1, shade) if micro else (0.12, 0.4, 0.75, shade)
-        axes.plot(x, y, "o-", color=colour, label=f"{duration_s:g} s ({mine[0].type})")
-        axes.fill_between(x, low, high, color=colour[:3], alpha=0.07)
+    by_duration: dict[float, list[SensitivityCell]] = {}
+    for cell in sorted(cells, key=lambda c: (c.duration_s, c.amplitude)):
+        by_duration.setdefault(cell.duration_s, []).append(cell)
+    drawn = {"micro": 0, "macro": 0}
+    for duration_s, mine in by_duration.items():
+        kind = mine[0].type
+        marker = "osD^v"[drawn[kind] % 5]
+        shade = 0.45 + 0.55 / (1 + drawn[kind])
+        drawn[kind] += 1
+        y = [100 * c.share for c in mine]
+        spread = [[100 * abs(c.bounds[end] - c.share) for c in mine] for end in (0, 1)]
+        colour = (*_COLOURS[kind], shade)
+        axes.errorbar(
+            [100 * c.amplitude for c in mine],
+            y,
+            spread,
+            color=colour,
+            marker=marker,
+            markersize=5,
+            elinewidth=0.6,
+            label=f"{duration_s:g} s ({kind})",
+        )
     axes.axhline(80, color="0.6", linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
     ticks = sorted({100 * c.amplitude for c in cells})
