@@ -21,6 +21,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Spotting": {
         "run": "Find the expressions in videos (the default).",
         "extract": "Compute the features of videos and store them in the cache.",
+        "sensitivity": "Measure how small an expression of a recording is still found.",
         "cache": "Show or clear the features that are kept.",
     },
     "Data sets and learning": {
