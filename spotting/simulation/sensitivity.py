@@ -17,7 +17,8 @@ from ...extract.motion.geometry import similarity_to
 from ...extract.regions import KEPT_INDEX, RIGID_MESH_POINTS
 from ...extract.timebase import CLOCK_HZ
 from ..intervals import ExpressionType, Interval
-from ..spotter import Confidence, Spotter
+from ..spotter import Spotter
+from ..thresholds import Confidence
 from .anatomy import Person, draw_person, neutral_face, roi_means
 from .timeline import MICRO_MAX_TICKS, draw_expression, envelope
 
