@@ -40,7 +40,7 @@ class Spotter:
 
     def __init__(self, reader: Reader, origin: dict[str, Any]) -> None:
         self.reader = reader
-        self._origin = origin
+        self.origin = origin
 
     @classmethod
     def load(cls, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> "Spotter":
@@ -99,7 +99,7 @@ class Spotter:
             warnings=tuple(source.get("warnings", ())),
             provenance={
                 "facespot": __version__,
-                **self._origin,
+                **self.origin,
                 "min_confidence": min_confidence,
                 "extraction": source,
             },

@@ -33,7 +33,7 @@ def read_annotations(path: str | Path, fps: Rate = None) -> "pd.DataFrame":
     """
     path = Path(path)
     if path.is_dir():
-        return concat_records([read_annotations(file, fps) for file in _files_of(path)])
+        return concat_records([read_annotations(file, fps) for file in annotation_files(path)])
     if path.suffix.lower() not in WORKBOOKS:
         return read_own(path, fps)
     sheets = read_workbook(path)
@@ -47,8 +47,9 @@ def read_annotations(path: str | Path, fps: Rate = None) -> "pd.DataFrame":
     return read_casme3(path)
 
 
-def _files_of(folder: Path) -> list[Path]:
+def annotation_files(folder: str | Path) -> list[Path]:
     """The annotation files in a folder and below. Raises AnnotationError for none, or for two about one recording."""
+    folder = Path(folder)
     files = sorted(f for f in folder.rglob("*") if f.name.lower().endswith(_IN_FOLDERS) and not f.name.startswith("."))
     if not files:
         raise AnnotationError(f"{folder}: holds no annotations ({', '.join(_IN_FOLDERS)})")

@@ -5,6 +5,7 @@ it.
 """
 
 import csv
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -66,6 +67,18 @@ class PreparedSet:
         if features is None:
             raise AnnotationError(f"{sidecar}: no such file; run spot prepare again")
         return features
+
+    def digest(self, video: PreparedVideo) -> str:
+        """Of its features as they are stored: another one after they were extracted anew with another outcome.
+
+        Raises AnnotationError if they are gone or cannot be read.
+        """
+        sidecar = self.folder / video.entry / SIDECAR
+        try:
+            arrays = json.loads(sidecar.read_bytes())["arrays"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise AnnotationError(f"{sidecar}: cannot be read ({error!r}); run spot prepare again") from error
+        return hashlib.sha256(json.dumps(arrays, sort_keys=True).encode()).hexdigest()
 
 
 def read_index(folder: Path) -> list[PreparedVideo]:

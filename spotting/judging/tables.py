@@ -1,234 +1,162 @@
-"""Intervals in tables, as anybody writes them: facespot's own CSV, MEGC submissions, coding sheets.
+"""Intervals in files, as anybody writes them: facespot's own, MEGC submissions, coding sheets, ELAN and the like.
 
-A table has a row per interval. Columns are found by name: `video` (also vid, file, clip, video_name), `type`, onset,
-apex and offset as seconds (`onset_s`) or as frames (`onset_frame`, `onset`, `pred_onset`), and, where they are known,
-`subject`, `fps`, `confidence` and `frames` (of the video). Types are macro and micro, or mae and me.
-
-Both tables of a comparison are laid on one axis: the 30 Hz clock where both know seconds, frames where either knows no
-more than those.
+What a table of intervals is, and what a row of it may say, is in `datasets.interval_tables`; everything else is read as
+annotations are. A row whose offset comes before its onset is no interval. Among many good rows it is left out and
+named; the caller decides whether that is acceptable.
 """
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ...errors import AnnotationError
-from ...extract.timebase import CLOCK_HZ
-from ..datasets.annotations import read_annotations
-from ..datasets.own_records import video_key
-from ..datasets.records import close_open_offsets, type_of_name
-from ..intervals import ExpressionType, Interval
-from .metrics import Recording
+from ..datasets import boris, interval_tables
+from ..datasets.annotations import annotation_files, read_annotations
+from ..datasets.interval_tables import TableRow, interval_rows
+from ..datasets.own_records import MILLISECONDS, video_of_file
+from ..datasets.records import close_open_offsets
+from ..datasets.table_files import TEXT_TABLES, named_columns, read_sheet
+from ..output.cells import delimited
+from ..output.challenge import MegcYear, render_submission
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Unit = Literal["ticks", "frames"]
-MegcYear = Literal["2022", "2023"]
-
-_VIDEO = ("video", "vid", "file", "clip", "video_name")
-_SUBJECT = ("subject", "subject_id")
-_TYPE = ("type", "label")
-_FRAMES = ("frames", "n_frames")
-_SECONDS = {end: (f"{end}_s",) for end in ("onset", "apex", "offset")}
-_FRAME = {end: (f"{end}_frame", end, f"pred_{end}") for end in ("onset", "apex", "offset")}
-_SHEETS = (".xlsx", ".xlsm", ".xls")
-_MEGC_TYPES: dict[ExpressionType, str] = {"macro": "mae", "micro": "me"}
+# Of these, the rows are read as they stand, with seconds, frames and confidence.
+_TABLES = (*TEXT_TABLES, ".json", ".parquet")
 
 
 @dataclass(frozen=True)
-class TableRow:
-    """One interval. seconds, frames: onset, apex and offset, as far as the table tells; an apex may be missing.
+class VideoFacts:
+    """What is known of a video apart from its intervals: whose it is, its frame rate and its length in frames."""
 
-    n_frames: length of the video in frames.
-    """
-
-    video: str
-    subject: str
-    type: ExpressionType
-    seconds: tuple[float, float | None, float] | None
-    frames: tuple[int, int | None, int] | None
-    confidence: float = 1.0
+    subject: str = ""
     fps: float | None = None
     n_frames: int | None = None
 
 
-def read_table(path: str | Path, fps: float | None = None) -> list[TableRow]:
-    """The intervals of a CSV table, or of a coding sheet (.xlsx).
+@dataclass(frozen=True)
+class IntervalTable:
+    """What one or several files say.
 
-    fps: frame rate of a table that counts frames and does not tell it. Raises AnnotationError with row and column.
+    videos: all they speak of, those without any interval too. left_out: a sentence for each row that is no interval.
+    notes: what a reader had to repair. open_ended: expressions whose end the sheet does not tell and that were given
+    one.
+    """
+
+    rows: tuple[TableRow, ...]
+    videos: Mapping[str, VideoFacts] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    open_ended: int = 0
+
+    @classmethod
+    def of(
+        cls, rows: Iterable[TableRow], videos: Mapping[str, VideoFacts] | None = None, **more: object
+    ) -> "IntervalTable":
+        """The table of these rows, and of the videos that have no row."""
+        rows = tuple(rows)
+        known: dict[str, VideoFacts] = dict(videos or {})
+        for row in rows:
+            before = known.get(row.video, VideoFacts())
+            known[row.video] = VideoFacts(
+                before.subject or row.subject, before.fps or row.fps, before.n_frames or row.n_frames
+            )
+        return cls(rows, known, **more)
+
+    def __add__(self, other: "IntervalTable") -> "IntervalTable":
+        return IntervalTable.of(
+            (*self.rows, *other.rows),
+            {**self.videos, **other.videos},
+            left_out=self.left_out + other.left_out,
+            notes=self.notes + other.notes,
+            open_ended=self.open_ended + other.open_ended,
+        )
+
+
+def read_tables(paths: Sequence[str | Path], fps: float | None = None, open_frames: int | None = None) -> IntervalTable:
+    """Files, and folders of what `spot` wrote, as one table. Arguments as of `read_table`.
+
+    A file that `spot` wrote and that has no row says that nothing was found in its video. Raises AnnotationError.
+    """
+    together = IntervalTable(())
+    for path in paths:
+        for file in annotation_files(path) if Path(path).is_dir() else [path]:
+            together += read_table(file, fps, open_frames)
+    return together
+
+
+def read_table(path: str | Path, fps: float | None = None, open_frames: int | None = None) -> IntervalTable:
+    """The intervals of one file.
+
+    fps: frame rate of a table that counts frames and does not tell it. open_frames: where expressions without an end
+    end (`close_open_offsets`). Raises AnnotationError with row and column.
     """
     path = Path(path)
-    if path.suffix.lower() in _SHEETS:
-        return rows_of_records(read_annotations(path))
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise AnnotationError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path}: not a text table in UTF-8 ({error})") from error
-    header = lines[0] if lines else ""
-    table = csv.DictReader(lines, delimiter=max(",;\t", key=header.count))
-    columns = {name.strip().lower(): name for name in table.fieldnames or ()}
-    return [_Reader(path, number, row, columns, fps).row() for number, row in enumerate(table, 2)]
+    name = video_of_file(path.name)
+    # Only what spot names after a video speaks of it without a row.
+    videos = {name: VideoFacts()} if path.name.startswith((f"{name}.spots.", f"{name}_events.")) else {}
+    sheet = read_sheet(path, interval_tables.HEADINGS | boris.HEADINGS) if path.suffix.lower() in _TABLES else None
+    if sheet is None or named_columns(sheet, {boris.BEHAVIOR}):
+        return _of_records(read_annotations(path, fps), open_frames, videos)
+    left_out: list[str] = []
+    notes: list[str] = []
+    rows = interval_rows(sheet, left_out, notes, fps)
+    # Rows that name their video know better than the file's name does.
+    return IntervalTable.of(rows, {} if rows else videos, left_out=tuple(left_out), notes=tuple(notes))
 
 
-def rows_of_records(records: "pd.DataFrame") -> list[TableRow]:
-    """The same of a table of records; expressions without an end are closed as `close_open_offsets` does.
+def _of_records(records: "pd.DataFrame", open_frames: int | None, videos: Mapping[str, VideoFacts]) -> IntervalTable:
+    rows = rows_of_records(records, open_frames)
+    open_ended = int((records["offset"].isna() & records["onset"].notna()).sum())
+    notes = tuple(records.attrs.get("notes", ()))
+    return IntervalTable.of(rows, {} if rows else videos, notes=notes, open_ended=open_ended)
+
+
+def rows_of_records(records: "pd.DataFrame", open_frames: int | None = None) -> list[TableRow]:
+    """The rows of a table of records; expressions without an end are closed as `close_open_offsets` does.
 
     Raises AnnotationError for records that are points.
     """
     import pandas as pd
 
     rows = []
-    for record in close_open_offsets(records).itertuples(index=False):
+    for record in close_open_offsets(records, open_frames).itertuples(index=False):
         if pd.isna(record.onset) or pd.isna(record.offset):
             raise AnnotationError(f"{record.video}: has points only, and a judgement needs onset and offset")
         apex = None if pd.isna(record.apex) else int(record.apex)
         frames = (int(record.onset), apex, int(record.offset))
         seconds = tuple(None if f is None else f / record.fps for f in frames)
-        rows.append(TableRow(record.video, record.subject, record.type, seconds, frames, fps=record.fps))
+        # Records of what was coded in seconds count milliseconds, and those are no frames.
+        coded = record.fps != MILLISECONDS
+        subject = "" if record.subject == record.video else record.subject
+        rows.append(
+            TableRow(
+                record.video,
+                subject,
+                record.type,
+                seconds,
+                frames if coded else None,
+                fps=record.fps if coded else None,
+            )
+        )
     return rows
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """One row of a CSV table under construction."""
-
-    path: Path
-    number: int
-    cells: Mapping[str, str | None]
-    columns: Mapping[str, str]
-    fps: float | None
-
-    def text(self, names: Sequence[str]) -> str:
-        return next(((self.cells[self.columns[n]] or "").strip() for n in names if n in self.columns), "")
-
-    def value(self, names: Sequence[str]) -> float | None:
-        text = self.text(names)
-        if not text or text.lower() in ("nan", "none"):
-            return None
-        try:
-            return float(text)
-        except ValueError:
-            raise self.error(names, f"{text!r} is no number") from None
-
-    def error(self, names: Sequence[str], text: str) -> AnnotationError:
-        column = next((self.columns[n] for n in names if n in self.columns), names[0])
-        return AnnotationError(f"{self.path}, row {self.number}, column {column!r}: {text}")
-
-    def ends(self, names: Mapping[str, Sequence[str]]) -> tuple[float, float | None, float] | None:
-        onset, apex, offset = (self.value(names[end]) for end in ("onset", "apex", "offset"))
-        if onset is None or offset is None:
-            return None
-        if not 0 <= onset <= offset:
-            raise self.error(names["offset"], f"{offset:g} after an onset of {onset:g} is no interval")
-        # Sheets write -1 for an apex that was not coded.
-        return onset, apex if apex is not None and onset <= apex <= offset else None, offset
-
-    def row(self) -> TableRow:
-        kind = type_of_name(self.text(_TYPE))
-        if kind is None:
-            raise self.error(_TYPE, f"{self.text(_TYPE)!r} is neither macro nor micro (mae, me)")
-        seconds, frames = self.ends(_SECONDS), self.ends(_FRAME)
-        if seconds is None and frames is None:
-            raise self.error(_FRAME["onset"], "no onset and offset, in seconds (onset_s) or frames (onset_frame)")
-        whole = None if frames is None else tuple(None if f is None else round(f) for f in frames)
-        fps = self.value(("fps",)) or self.fps
-        if seconds is None and fps:
-            seconds = tuple(None if f is None else f / fps for f in frames)
-        confidence, count = self.value(("confidence",)), self.value(_FRAMES)
-        return TableRow(
-            video_key(self.text(_VIDEO)),
-            self.text(_SUBJECT),
-            kind,
-            seconds,
-            whole,
-            1.0 if confidence is None else min(max(confidence, 0.0), 1.0),
-            fps,
-            None if count is None else round(count),
-        )
+def render_rows(rows: Iterable[TableRow]) -> str:
+    """CSV with the columns of `spots.csv`, and the subject; of rows that know seconds and frames."""
+    ends = [f"{end}_{unit}" for unit in ("s", "frame") for end in ("onset", "apex", "offset")]
+    columns = ["video", "subject", "type", *ends, "confidence"]
+    lines = ([r.video, r.subject, r.type, *r.seconds, *r.frames, r.confidence] for r in rows)
+    return delimited(columns, (dict(zip(columns, line, strict=True)) for line in lines))
 
 
-def pair_tables(predicted: Sequence[TableRow], truth: Sequence[TableRow]) -> tuple[list[Recording], Unit]:
-    """One recording per video of either table, and the unit of its intervals.
-
-    Videos go by their path without the ending, or by the file name alone where that is unambiguous; a truth that names
-    no video is that of the only predicted one. A video without a named subject is its own. Lengths are known where the
-    truth gives them. Raises AnnotationError if the tables have no unit or no video in common.
-    """
-    rows = [*predicted, *truth]
-    if all(row.seconds for row in rows):
-        unit: Unit = "ticks"
-    elif all(row.frames for row in rows):
-        unit = "frames"
-    else:
-        raise AnnotationError("one table counts frames and the other seconds; tell the frame rate (--fps)")
-    claims, facts = _by_video(predicted), _by_video(truth)
-    if list(facts) == [""] and len(claims) == 1:
-        facts = {next(iter(claims)): facts[""]}
-    claims = _renamed(claims, facts)
-    if claims and facts and not set(claims) & set(facts):
-        raise AnnotationError(
-            f"no video is in both tables: predicted {min(claims)!r} ..., annotated {min(facts)!r} ..."
-        )
-    recordings = []
-    for video in sorted(set(claims) | set(facts)):
-        known = facts.get(video, [])
-        recordings.append(
-            Recording(
-                truth=[_interval(row, unit) for row in known],
-                predicted=[_interval(row, unit) for row in claims.get(video, [])],
-                subject=next((row.subject for row in known if row.subject), video),
-                n_ticks=_length(known, unit),
-            )
-        )
-    return recordings, unit
-
-
-def _by_video(rows: Iterable[TableRow]) -> dict[str, list[TableRow]]:
-    found: dict[str, list[TableRow]] = {}
+def render_megc(rows: Iterable[TableRow], year: MegcYear) -> str:
+    """A submission (`output.challenge`) of the intervals. Raises AnnotationError for a row without frames."""
+    claims = []
     for row in rows:
-        found.setdefault(row.video, []).append(row)
-    return found
-
-
-def _renamed(claims: dict[str, list[TableRow]], facts: Mapping[str, object]) -> dict[str, list[TableRow]]:
-    """Predicted videos under the names that the truth has for them."""
-    by_name: dict[str, list[str]] = {}
-    for video in facts:
-        by_name.setdefault(video.rpartition("/")[2], []).append(video)
-    renamed: dict[str, list[TableRow]] = {}
-    for video, rows in claims.items():
-        same = by_name.get(video.rpartition("/")[2], [])
-        renamed.setdefault(video if video in facts or len(same) != 1 else same[0], []).extend(rows)
-    return renamed
-
-
-def _interval(row: TableRow, unit: Unit) -> Interval:
-    ends = row.frames if unit == "frames" else tuple(None if s is None else round(s * CLOCK_HZ) for s in row.seconds)
-    onset, apex, offset = ends
-    return Interval(onset, (onset + offset) // 2 if apex is None else apex, offset, row.type, row.confidence)
-
-
-def _length(rows: Sequence[TableRow], unit: Unit) -> int | None:
-    row = next((r for r in rows if r.n_frames), None)
-    if row is None or (unit == "ticks" and not row.fps):
-        return None
-    return row.n_frames if unit == "frames" else round(row.n_frames / row.fps * CLOCK_HZ) + 1
-
-
-def render_megc(rows: Sequence[TableRow], year: MegcYear) -> str:
-    """MEGC submission: `vid,pred_onset,pred_offset,type` in 2022, `vid,onset,offset,type` in 2023.
-
-    Onset and offset are frames of the videos, types `mae` and `me`. Raises AnnotationError for a row without frames.
-    """
-    names = ("vid", "pred_onset", "pred_offset", "type") if year == "2022" else ("vid", "onset", "offset", "type")
-    lines = [",".join(names)]
-    for row in sorted(rows, key=lambda r: (r.video, r.frames or ())):
         if row.frames is None:
             raise AnnotationError(f"{row.video}: a submission counts frames, and this table knows seconds only")
-        lines.append(f"{row.video},{row.frames[0]},{row.frames[2]},{_MEGC_TYPES[row.type]}")
-    return "\n".join(lines) + "\n"
+        claims.append((row.video, row.frames[0], row.frames[2], row.type))
+    return render_submission(claims, year)

@@ -163,7 +163,7 @@ class TestCorrected:
         assert "row 3" in note
         assert "left out" in note
         path.write_text("\n".join([lines[0], lines[2]]))
-        with pytest.raises(AnnotationError, match=r"row 2.*left out"):
+        with pytest.raises(AnnotationError, match=r"every row is left out: .*row 2"):
             read_annotations(path)
 
 
@@ -203,11 +203,19 @@ class TestWrongFiles:
         ("name", "text", "words"),
         [
             ("x.csv", "video,onset_s,offset_s\na,1,2\n", "column missing: type"),
-            ("x.csv", "video,type\na,macro\n", "no columns that say when"),
+            (
+                "x.csv",
+                "video,type\na,macro\n",
+                r"column missing: onset and offset .*; the columns are: video, type",
+            ),
             ("x.csv", "onset_s,offset_s,type\n1,2,\n", r"row 2, column C \(type\): is empty"),
             ("x.csv", "once upon a time\n", "column missing: type"),
             ("x.csv", "", "column missing: type"),
-            ("x.tsv", "onset\tduration\ttrial_type\n1\tn/a\tmacro\n", r"column B \(duration\)"),
+            (
+                "x.tsv",
+                "onset\tduration\ttrial_type\n1\tn/a\tmacro\n",
+                r"column A \(onset\): no onset and offset",
+            ),
             ("x.json", "[1, 2]", "neither a document of facespot"),
             ("x.json", '{"a": 1}', "neither a document of facespot"),
             ("x.json", "{", "not a JSON document"),
@@ -222,7 +230,7 @@ class TestWrongFiles:
             ("x.csv", "vid,onset,offset,type\na,1,1e30,me\n", r"row 2, column C.*not a frame number"),
             ("x.csv", 'vid,onset,offset,type\na,"1,234",9999,me\n', r"row 2, column B.*not a frame number"),
             ("x.csv", "onset_frame,offset_frame,type,fps\n1,9,me,inf\n", r"column D \(fps\)"),
-            ("x.csv", "onset_frame,offset_frame,type,fps\n1,9,me,0\n", "0 is no frame rate"),
+            ("x.csv", "onset_frame,offset_frame,type,fps\n1,9,me,0\n", r"column D \(fps\): 0 is not between"),
         ],
     )
     def test_say_in_one_line_what_is_wrong(self, name, text, words, tmp_path):
