@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _APEX = re.compile(r"apex\s+(\d{1,7}(?:\.\d+)?)\s*s\b")
+_MAX_BYTES = 16 << 20  # of such a file: an hour of coded speech makes one or two megabytes
 _NUMBER = re.compile(r"\s(\d+)$")
 
 
@@ -54,8 +55,8 @@ class _Tiers:
             return None
         if offset < onset:
             raise AnnotationError(f"{where}: offset {offset} ms is before the onset {onset} ms")
-        if offset > MAX_SECONDS * 1000:
-            raise AnnotationError(f"{where}: {offset / 1000:g} s is no time in a video")
+        if onset < 0 or offset > MAX_SECONDS * 1000:
+            raise AnnotationError(f"{where}: {onset / 1000:g} to {offset / 1000:g} s is no time in a video")
         return own_record(self.video, "", onset, self._apex(tier, onset, offset, text), offset, kind, MILLISECONDS)
 
     def _apex(self, tier: str, onset: int, offset: int, text: str) -> int | None:
@@ -78,7 +79,7 @@ def read_elan(path: str | Path) -> "pd.DataFrame":
     from pympi.Elan import Eaf
 
     path = Path(path)
-    file_bytes(path)
+    file_bytes(path, _MAX_BYTES)
     try:
         eaf = Eaf(path, suppress_version_warning=True)
     except Exception as error:  # pympi lets through whatever a document lacks; encodings raise LookupError, ValueError
@@ -107,7 +108,7 @@ def read_textgrid(path: str | Path) -> "pd.DataFrame":
     from praatio import textgrid
 
     path = Path(path)
-    file_bytes(path)
+    file_bytes(path, _MAX_BYTES)
     try:
         grid = textgrid.openTextgrid(
             str(path), includeEmptyIntervals=False, reportingMode="silence", duplicateNamesMode="rename"
@@ -134,7 +135,7 @@ def read_webvtt(path: str | Path) -> "pd.DataFrame":
     import webvtt
 
     path = Path(path)
-    file_bytes(path)
+    file_bytes(path, _MAX_BYTES)
     try:
         captions = webvtt.read(str(path)).captions
     except Exception as error:

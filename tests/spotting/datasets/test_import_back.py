@@ -106,6 +106,16 @@ class TestCorrected:
         assert pd.isna(by_onset[7000])
         assert by_onset[2000] == 2333
 
+    @pytest.mark.parametrize("value", [-5, 10**30])
+    def test_elan_time_that_is_in_no_video(self, tmp_path, value):
+        path = written("elan", tmp_path)
+        eaf = Eaf(path)
+        start, end, *_ = next(iter(eaf.tiers["expression"][0].values()))
+        eaf.timeslots[start if value < 0 else end] = value
+        eaf.to_file(path)
+        with pytest.raises(AnnotationError, match=r"tier 'expression', annotation 'a2': .* is no time in a video"):
+            read_annotations(path)
+
     def test_elan_as_it_was_written_before_with_tiers_named_by_type(self, tmp_path):
         path = tmp_path / "old.eaf"
         eaf = Eaf()
@@ -220,6 +230,9 @@ class TestWrongFiles:
             ("x.json", '{"a": 1}', "neither a document of facespot"),
             ("x.json", "{", "not a JSON document"),
             ("x.json", "[" * 100_000, "not a JSON document"),
+            ("x.json", '[{"type": "ME", "onset_s": 1e400, "offset_s": 2}]', r"column B \(onset_s\): inf is not a time"),
+            ("x.json", '[{"type": ["ME"], "onset_s": {}, "offset_s": 2}]', r"column A \(type\)"),
+            ("x.json", '[{"type": "ME", "onset_s": %s, "offset_s": 2}]' % ("9" * 5000), "not a JSON document"),
             ("x.parquet", "PAR1 no", "not a Parquet file"),
             ("x.xlsx", "PK no", r"not an \.xlsx workbook"),
             ("x.TextGrid", "no", "not a TextGrid"),
