@@ -2,7 +2,6 @@
 
 import functools
 import re
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,18 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .recipe_options import (
-    AUW_GCN,
-    FILE,
-    FOLDER,
-    FPS,
-    QUIET,
-    SHIPPED,
-    initial_weights,
-    recipe_of,
-    reporting,
-    with_recipe,
-)
+from .console import Console, reporting
+from .options import FILE, FOLDER, shared
+from .recipe_options import AUW_GCN, SHIPPED, initial_weights, recipe_of, with_recipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,8 +110,8 @@ class Judged:
 @click.option("--processes", type=click.IntRange(1), metavar="N", help="Folds at once.  [default: the cores]")
 @click.option("--megc", type=click.Choice(["2022", "2023"]), help="Also write the predictions as a submission.")
 @with_recipe
-@FPS
-@QUIET
+@shared("fps", help="Of tables that count frames.")
+@shared("quiet")
 @reporting
 def evaluate(tables: tuple[Path, ...], loso: bool, output: Path | None, quiet: bool, **options: Any) -> None:
     """Judge intervals by the MEGC metric: F1 at an IoU of 0.5, and more.
@@ -138,13 +128,14 @@ def evaluate(tables: tuple[Path, ...], loso: bool, output: Path | None, quiet: b
     from ..spotting.judging.report import report_lines, write_report
     from ..spotting.judging.tables import render_megc
 
+    console = Console(quiet)
     if loso or options["weights"]:
         if loso and options["weights"]:
             raise click.UsageError("--loso trains, and --weights are there already: one of the two")
         name = "--loso" if loso else "--weights"
         if tables or not (options["dataset"] and options["annotations"]) or (loso and output is None):
             raise click.UsageError(f"{name} needs --dataset, --annotations{' and -o' if loso else ''}, and no tables")
-        judged = _loso(output, quiet, options) if loso else _weights(quiet, options)
+        judged = _loso(output, console, options) if loso else _weights(console, options)
     else:
         judged = _tables(tables, options)
     if output is not None:
@@ -154,23 +145,21 @@ def evaluate(tables: tuple[Path, ...], loso: bool, output: Path | None, quiet: b
     if options["megc"]:
         path = (output or Path()) / f"megc{options['megc']}.csv"
         path.write_text(render_megc(judged.predicted, options["megc"]), encoding="utf-8", newline="")
-    if quiet:
-        return
     for note in judged.reports["chosen"]["notes"]:
-        click.echo(f"spot: warning: {note}", err=True)
+        console.warn(note)
     for name, report in judged.reports.items():
         if len(judged.reports) > 1:
-            click.echo(f"{name.replace('_', ' ')}: {report['epoch']}")
+            console.say(f"{name.replace('_', ' ')}: {report['epoch']}")
         for line in report_lines(report):
-            click.echo(line)
+            console.say(line)
     if count := judged.reports["chosen"]["open_ended"]:
-        click.echo(f"expressions without an end in the sheet: {count}, closed at {_closing(options)} (--open-offset)")
+        console.say(f"expressions without an end in the sheet: {count}, closed at {_closing(options)} (--open-offset)")
     if judged.steps:
         from ..spotting.reference.protocol import steps_lines
 
-        click.echo("from our protocol to the authors', departure by departure:")
+        console.say("from our protocol to the authors', departure by departure:")
         for line in steps_lines(judged.steps):
-            click.echo(line)
+            console.say(line)
 
 
 def _tables(paths: tuple[Path, ...], options: dict[str, Any]) -> Judged:
@@ -199,9 +188,7 @@ def _tables(paths: tuple[Path, ...], options: dict[str, Any]) -> Judged:
     return _judged({"chosen": report}, predicted.rows, steps)
 
 
-def _weights(quiet: bool, options: dict[str, Any]) -> Judged:
-    from tqdm import tqdm
-
+def _weights(console: Console, options: dict[str, Any]) -> Judged:
     from ..spotting.judging.annotated_set import AnnotatedSet
     from ..spotting.judging.given_weights import spot_set
     from ..spotting.judging.metrics import evaluate as count
@@ -212,8 +199,8 @@ def _weights(quiet: bool, options: dict[str, Any]) -> Judged:
     records = _records(options)
     data = AnnotatedSet(options["dataset"], records, options["absent"], options["open_offset"])
     spotter = Spotter.load(None if options["weights"] == SHIPPED else options["weights"], options["device"])
-    with tqdm(total=len(data.videos), unit=" videos", disable=quiet or None, file=sys.stderr) as bar:
-        spotted = spot_set(spotter, data, _other_decoding(records, options), progress=lambda video: bar.update())
+    with console.bars(len(data.videos), "videos") as bars:
+        spotted = spot_set(spotter, data, _other_decoding(records, options), progress=lambda video: bars.advance())
     pairing = data.pair(spotted.found)
     steps = []
     if options["protocol"] == "authors":
@@ -229,9 +216,7 @@ def _weights(quiet: bool, options: dict[str, Any]) -> Judged:
     return _judged({"chosen": report}, data.rows(spotted.found), steps)
 
 
-def _loso(output: Path, quiet: bool, options: dict[str, Any]) -> Judged:
-    from tqdm import tqdm
-
+def _loso(output: Path, console: Console, options: dict[str, Any]) -> Judged:
     from ..models.device import resolve_device
     from ..spotting.datasets.layouts import match_videos
     from ..spotting.datasets.prepared import PreparedSet
@@ -246,7 +231,7 @@ def _loso(output: Path, quiet: bool, options: dict[str, Any]) -> Judged:
         trainer = functools.partial(auw_trainer, records=match_videos(records, list(prepared)))
     authors = options["protocol"] == "authors"
     with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(unit=" folds", disable=quiet or None, file=sys.stderr))
+        bars = stack.enter_context(console.bars(None, "folds"))
         result = evaluate_loso(
             options["dataset"],
             records,
@@ -264,7 +249,7 @@ def _loso(output: Path, quiet: bool, options: dict[str, Any]) -> Judged:
             other_decoding=_other_decoding(records, options),
             absent=options["absent"],
             open_frames=options["open_offset"],
-            progress=lambda outcome: bar.update(),
+            progress=lambda outcome: bars.advance(),
         )
     steps = []
     if authors:

@@ -1,7 +1,5 @@
-"""Options that `spot train` and `spot evaluate --loso` share: the recipe, and how errors are reported."""
+"""The recipe: options that `spot train` and `spot evaluate --loso` share, and what they mean."""
 
-import functools
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ..errors import FacespotError
+from .options import shared
 
 if TYPE_CHECKING:
     from ..spotting.learning.auw_training import AuwRecipe
     from ..spotting.learning.recipes import PointRecipe
 
-FILE = click.Path(path_type=Path)
-FOLDER = click.Path(file_okay=False, path_type=Path)
 SHIPPED = "shipped"
 AUW_GCN = "auw-gcn"
 _OF_POINTS = ("size", "labels", "durations", "overlap", "k_c", "intensity_loss", "without_iac")
@@ -70,17 +66,13 @@ _RECIPE_OPTIONS = (
     click.option("--k-c", type=click.IntRange(8), metavar="FRAMES", help="k_c of macro-expressions.  [default: 32]"),
     click.option("--intensity-loss", type=click.Choice(["mse", "bce"]), default="mse", show_default=True),
     click.option("--without-iac", is_flag=True, help="Leave out the intensity-aware contrastive loss."),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of points and training."),
+    shared("seed", help="Of points and training."),
     click.option(
         "--init",
         metavar="FILE|shipped",
         help="Tune these weights instead of starting anew; 'shipped' are those that come with facespot.",
     ),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
-)
-QUIET = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-FPS = click.option(
-    "--fps", type=click.FloatRange(0, min_open=True), metavar="RATE", help="Of tables that count frames."
+    shared("device"),
 )
 
 
@@ -88,23 +80,6 @@ def with_recipe(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_RECIPE_OPTIONS):
         command = option(command)
     return command
-
-
-def reporting(command: Callable[..., None]) -> Callable[..., None]:
-    """Errors that a user can act on become one line and their exit code."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **options: Any) -> None:
-        try:
-            command(*args, **options)
-        except FacespotError as error:
-            click.echo(f"spot: error: {error}", err=True)
-            sys.exit(error.exit_code)
-        except OSError as error:
-            click.echo(f"spot: error: {error}", err=True)
-            sys.exit(1)
-
-    return run
 
 
 def recipe_of(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | AuwRecipe":

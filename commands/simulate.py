@@ -1,11 +1,11 @@
 """`spot simulate`: a twin of an annotated data set."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from .recipe_options import FILE, FOLDER, QUIET, reporting
+from .console import Console, reporting
+from .options import FILE, FOLDER, shared
 
 
 @click.command()
@@ -22,29 +22,27 @@ from .recipe_options import FILE, FOLDER, QUIET, reporting
     metavar="SECONDS",
     help="How long a video of unknown length goes on after its last expression.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@QUIET
+@shared("seed")
+@shared("quiet")
 @reporting
 def simulate(timeline: Path, output: Path, lengths: Path | None, tail: float, seed: int, quiet: bool) -> None:
     """Make a twin of a data set: its subjects, videos and expressions, acted by simulated people.
 
     The result is like that of `spot prepare`: train and evaluate on it with the same annotations.
     """
-    from tqdm import tqdm
-
     from ..spotting.datasets.annotations import read_annotations
     from ..spotting.simulation.twins import read_lengths, simulate_twins
 
     records = read_annotations(timeline)
-    with tqdm(total=records["video"].nunique(), unit=" videos", disable=quiet or None, file=sys.stderr) as bar:
+    console = Console(quiet)
+    with console.bars(records["video"].nunique(), "videos") as bars:
         made = simulate_twins(
             records,
             output,
             seed=seed,
             lengths=None if lengths is None else read_lengths(lengths),
             tail_s=tail,
-            progress=lambda video: bar.update(),
+            progress=lambda video: bars.advance(),
         )
-    if not quiet:
-        minutes = sum(v.ticks for v in made) / 30 / 60
-        click.echo(f"{len(made)} videos, {minutes:.1f} minutes -> {click.format_filename(output)}")
+    minutes = sum(v.ticks for v in made) / 30 / 60
+    console.say(f"{len(made)} videos, {minutes:.1f} minutes -> {click.format_filename(output)}")

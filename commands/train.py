@@ -1,24 +1,14 @@
 """`spot train`: learning from points."""
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .recipe_options import (
-    AUW_GCN,
-    FILE,
-    FOLDER,
-    FPS,
-    QUIET,
-    counted,
-    initial_weights,
-    recipe_of,
-    reporting,
-    with_recipe,
-)
+from .console import Console, reporting
+from .options import FILE, FOLDER, shared
+from .recipe_options import AUW_GCN, counted, initial_weights, recipe_of, with_recipe
 
 
 @click.command()
@@ -27,8 +17,8 @@ from .recipe_options import (
 @click.option("-o", "--output", required=True, type=FOLDER, metavar="RUN", help="Folder for weights and progress.")
 @with_recipe
 @click.option("--tensorboard", is_flag=True, help="Write event files to RUN; needs facespot[train].")
-@FPS
-@QUIET
+@shared("fps", help="Of tables that count frames.")
+@shared("quiet")
 @reporting
 def train(
     features: Path, annotations: Path, output: Path, tensorboard: bool, fps: float | None, quiet: bool, **options: Any
@@ -39,8 +29,6 @@ def train(
     file, or the coding sheet of a data set, from which points are drawn. Writes RUN/weights.safetensors, for
     `spot VIDEO --weights`. An interrupted training goes on when it is started again.
     """
-    from tqdm import tqdm
-
     from ..models.device import resolve_device
     from ..spotting.datasets.annotations import read_annotations
     from ..spotting.datasets.prepared import PreparedSet
@@ -60,23 +48,22 @@ def train(
     else:
         videos, pairing = pair_points(prepared, sample_points(records, seed))
     recipe = recipe_of(options, [v.features.timebase.n_ticks for v in videos])
-    if not quiet:
-        click.echo(f"{counted(sum(len(getattr(v, told)) for v in videos), told)} in {counted(len(videos), 'videos')}")
-        for video in pairing.without_features:
-            click.echo(f"  without features: {video}")
-        for count, what in (
-            (pairing.beyond_end, "beyond the end of the video"),
-            (pairing.without_face, "without a face"),
-        ):
-            if count:
-                click.echo(f"  left out: {counted(count, told)} {what}")
+    console = Console(quiet)
+    console.say(f"{counted(sum(len(getattr(v, told)) for v in videos), told)} in {counted(len(videos), 'videos')}")
+    for video in pairing.without_features:
+        console.say(f"  without features: {video}")
+    for count, what in (
+        (pairing.beyond_end, "beyond the end of the video"),
+        (pairing.without_face, "without a face"),
+    ):
+        if count:
+            console.say(f"  left out: {counted(count, told)} {what}")
     with ExitStack() as stack:
         init = initial_weights(options["init"], stack)
-        bar = stack.enter_context(tqdm(total=recipe.epochs, unit=" epochs", disable=quiet or None, file=sys.stderr))
+        bars = stack.enter_context(console.bars(recipe.epochs, "epochs"))
 
         def progress(report: EpochReport) -> None:
-            bar.update(report.epoch + 1 - bar.n)
-            bar.set_postfix({name: f"{value:.3f}" for name, value in report.terms.items()})
+            bars.reach(report.epoch + 1, "  ".join(f"{name} {value:.3f}" for name, value in report.terms.items()))
 
         weights = train_points(
             videos,
@@ -89,5 +76,4 @@ def train(
             progress=progress,
             **trainer,
         )
-    if not quiet:
-        click.echo(f"{click.format_filename(weights)}")
+    console.say(click.format_filename(weights))

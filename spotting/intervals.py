@@ -10,6 +10,8 @@ from ..extract.timebase import Timebase
 
 ExpressionType = Literal["macro", "micro"]
 EXPRESSION_TYPES: tuple[ExpressionType, ...] = get_args(ExpressionType)
+# Ends of an expression at which the recording, or the usable face in it, begins or stops.
+CutOff = Literal["none", "start", "end", "both"]
 
 
 @dataclass(frozen=True, order=True)
@@ -46,16 +48,19 @@ class Interval:
         shared = self.shared_ticks(other)
         return shared / (self.n_ticks + other.n_ticks - shared)
 
-    def on(self, timebase: Timebase) -> "Spot":
+    def on(self, timebase: Timebase, cut_off: CutOff = "none") -> "Spot":
         """The same event in seconds and source frames of a video."""
         seconds = [timebase.seconds_of_tick(t) for t in (self.onset, self.apex, self.offset)]
         frames = [timebase.frame_of_seconds(s) for s in seconds]
-        return Spot(*seconds, *frames, self.type, self.confidence)
+        return Spot(*seconds, *frames, self.type, self.confidence, cut_off)
 
 
 @dataclass(frozen=True, order=True)
 class Spot:
-    """One expression as a user reads it: in seconds since the first frame and in the video's own frames (0-based)."""
+    """One expression as a user reads it: in seconds since the first frame and in the video's own frames (0-based).
+
+    cut_off: which of its ends is only that of the recording, or of the usable face in it.
+    """
 
     onset_s: float
     apex_s: float
@@ -65,6 +70,7 @@ class Spot:
     offset_frame: int
     type: ExpressionType
     confidence: float
+    cut_off: CutOff = "none"
 
 
 @dataclass(frozen=True, order=True)

@@ -240,9 +240,13 @@ def _notes(predicted: IntervalTable, truth: IntervalTable) -> list[str]:
         notes.append("the predictions hold no interval, so that every expression is missed")
     if not truth.rows:
         notes.append("the annotations hold no interval, so that every prediction is a false alarm")
-    confident = [any(row.confidence is not None for row in table.rows) for table in (predicted, truth)]
-    if confident == [False, True] and predicted.rows:
-        notes.append("the annotations tell confidences and the predictions none: are the two tables swapped?")
+    if predicted.rows and truth.rows:
+        confident = [any(row.confidence is not None for row in table.rows) for table in (predicted, truth)]
+        by_subject = [any(row.subject for row in table.rows) for table in (predicted, truth)]
+        if confident == [False, True]:
+            notes.append("the annotations tell confidences and the predictions none: are the two tables swapped?")
+        elif by_subject == [True, False] and not any(confident):
+            notes.append("the predictions name subjects and the annotations none: are the two tables swapped?")
     twice = len(truth.rows) - len({(r.video, r.type, r.seconds, r.frames) for r in truth.rows})
     if twice:
         notes.append(f"annotated more than once, and to be found as often: {twice} intervals")

@@ -16,15 +16,19 @@ from ..datasets.annotations import annotation_files, read_annotations
 from ..datasets.interval_tables import TableRow, interval_rows
 from ..datasets.own_records import MILLISECONDS, video_of_file
 from ..datasets.records import close_open_offsets
-from ..datasets.table_files import TEXT_TABLES, named_columns, read_sheet
+from ..datasets.table_files import TEXT_TABLES, WORKBOOKS, named_columns, read_sheet
 from ..output.cells import delimited
 from ..output.challenge import MegcYear, render_submission
+from ..output.formats import WRITERS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # Of these, the rows are read as they stand, with seconds, frames and confidence.
-_TABLES = (*TEXT_TABLES, ".json", ".parquet")
+_TABLES = (*TEXT_TABLES, *WORKBOOKS, ".json", ".parquet")
+# Columns by which a workbook is no coding sheet of a data set.
+_OF_OURS = {"onset_s", "onset_frame", "pred_onset"}
+_OF_SPOT = tuple(writer.suffix for writer in WRITERS.values())
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def read_tables(paths: Sequence[str | Path], fps: float | None = None, open_fram
     """
     together = IntervalTable(())
     for path in paths:
-        for file in annotation_files(path) if Path(path).is_dir() else [path]:
+        for file in annotation_files(path, fps) if Path(path).is_dir() else [path]:
             together += read_table(file, fps, open_frames)
     return together
 
@@ -94,11 +98,12 @@ def read_table(path: str | Path, fps: float | None = None, open_frames: int | No
     end (`close_open_offsets`). Raises AnnotationError with row and column.
     """
     path = Path(path)
-    name = video_of_file(path.name)
-    # Only what spot names after a video speaks of it without a row.
-    videos = {name: VideoFacts()} if path.name.startswith((f"{name}.spots.", f"{name}_events.")) else {}
-    sheet = read_sheet(path, interval_tables.HEADINGS | boris.HEADINGS) if path.suffix.lower() in _TABLES else None
-    if sheet is None or named_columns(sheet, {boris.BEHAVIOR}):
+    ending = path.suffix.lower()
+    # Files of `spot` are named after their video, of which they may have no row.
+    videos = {video_of_file(path.name): VideoFacts()} if path.name.endswith(_OF_SPOT) else {}
+    sheet = read_sheet(path, interval_tables.HEADINGS | boris.HEADINGS) if ending in _TABLES else None
+    coding_sheet = ending in WORKBOOKS and not named_columns(sheet, _OF_OURS)
+    if sheet is None or coding_sheet or named_columns(sheet, {boris.BEHAVIOR}):
         return _of_records(read_annotations(path, fps), open_frames, videos)
     left_out: list[str] = []
     notes: list[str] = []

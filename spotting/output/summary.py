@@ -3,12 +3,16 @@
 Rates are per minute in which a usable face was seen: an expression that nobody could see is not missing.
 """
 
+import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
+from ...files import replacing
 from ..intervals import EXPRESSION_TYPES, ExpressionType
 from ..result import SpotResult
 from ..stimuli import Stimulus, stimuli_of
@@ -45,6 +49,18 @@ def summary_rows(results: Iterable[SpotResult], stimuli: Sequence[Stimulus] = ()
             inside = [r for r in result.rows() if any(s.start_s <= r["apex_s"] < s.end_s for s in times)]
             rows.append(_row(result, name, during, length, inside))
     return rows
+
+
+def write_summary(rows: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -> None:
+    """`render_summary` in a file, atomically. Raises FileExistsError where that would replace another file, and another
+    OSError where the folder cannot be written."""
+    path = Path(path)
+    header, _, _ = render_summary(()).partition("\n")
+    with suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as old:
+        if old.readline().rstrip("\n") != header:
+            raise FileExistsError(f"{path}: is there already and no summary that facespot wrote")
+    with replacing(path) as temporary:
+        temporary.write_text(render_summary(rows), encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def render_summary(rows: Sequence[dict[str, Any]]) -> str:

@@ -188,10 +188,14 @@ class TestFolders:
         assert sorted(set(records["video"])) == ["a", "b", "c", "deep/d"]
         assert len(records) == 4 * len(INTERVALS)
 
-    def test_one_recording_told_twice_is_refused(self, tmp_path):
+    def test_one_recording_told_in_two_formats_counts_once_while_they_agree(self, tmp_path):
+        path = written("elan", tmp_path)
         written("csv", tmp_path)
-        written("elan", tmp_path)
-        with pytest.raises(AnnotationError, match=r"my clip\.spots\.csv and my clip\.spots\.eaf tell of one recording"):
+        assert len(read_annotations(tmp_path)) == len(INTERVALS)
+        eaf = Eaf(path)
+        eaf.add_annotation("expression", 7000, 7200, "micro")
+        eaf.to_file(path)
+        with pytest.raises(AnnotationError, match=r"my clip\.spots\.csv and my clip\.spots\.eaf say different things"):
             read_annotations(tmp_path)
 
     def test_an_empty_one_is_refused(self, tmp_path):

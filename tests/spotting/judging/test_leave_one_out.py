@@ -82,6 +82,14 @@ def test_the_oracle_is_reported_beside_and_under_its_name(whole):
         assert 1 <= number <= 3
 
 
+def test_the_best_epoch_is_the_earliest_with_the_most_of_the_truth(whole):
+    _, result = whole
+    truth = result.data.truth_on_clock()
+    some = {video: intervals[:1] for video, intervals in truth.items()}
+    assert leave_one_out._best({1: {v: [] for v in truth}, 2: some, 3: truth, 4: truth}, result.data) == 3
+    assert leave_one_out._best({4: truth, 5: some}, result.data) == 4
+
+
 def test_a_finished_run_is_not_done_again_and_a_broken_one_goes_on(whole, features):
     output, _ = whole
     before = (output / "report.json").read_bytes()

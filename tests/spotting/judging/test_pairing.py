@@ -216,6 +216,12 @@ def test_swapped_tables_are_noticed():
     ours, truth = table(frames("v", 10, 40, confidence=0.5)), table(frames("v", 10, 40))
     assert pair_tables(ours, truth).notes == ()
     assert any("swapped" in note for note in pair_tables(truth, ours).notes)
+    submission, sheet = table(frames("v", 10, 40)), table(frames("v", 10, 40, subject="p1"))
+    assert pair_tables(submission, sheet).notes == ()
+    assert any("swapped" in note for note in pair_tables(sheet, submission).notes)
+    # Ours after leaving subjects out tells both.
+    of_ours = table(frames("v", 10, 40, subject="p1", confidence=0.5))
+    assert pair_tables(of_ours, submission).notes == ()
 
 
 def test_empty_tables_are_noticed():

@@ -40,6 +40,27 @@ def test_nothing_found_has_no_apex_error_and_no_number_that_is_none():
     json.dumps(report, allow_nan=False)
 
 
+def test_agreement_is_over_the_videos_of_known_length_and_says_so():
+    said = [Interval(10, 20, 40, "macro")]
+    videos = [VideoIntervals(said, said, subject="a", n_ticks=100), VideoIntervals(said, [], subject="b")]
+    report = evaluation_report(videos, "frames")
+    assert (report["kappa"], report["kappa_videos"]) == (1.0, 1)
+    assert "Cohen's kappa per frame, over 1 of 2 videos: 1.0000" in report_lines(report)
+    assert "Cohen's kappa per frame: 1.0000" in report_lines(evaluation_report(videos[:1], "frames"))
+
+
+@pytest.mark.parametrize(
+    ("video", "message"),
+    [
+        (VideoIntervals([Interval(10, 20, 40, "macro")], [], n_ticks=40), "ends at tick 40 of a video of 40"),
+        (VideoIntervals([], [Interval(10, 20, 40.5, "macro")]), "no whole ticks"),
+    ],
+)
+def test_what_has_no_metric_is_refused_before_any_is_computed(video, message):
+    with pytest.raises(ValueError, match=f"video 1: .*{message}"):
+        evaluation_report([VideoIntervals([], []), video])
+
+
 def test_two_hundred_videos_of_fifty_intervals_take_under_two_seconds_of_processor():
     rng = np.random.default_rng(0)
 

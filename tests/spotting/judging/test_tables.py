@@ -41,6 +41,7 @@ def test_our_own_csv_and_both_submission_formats_mean_the_same(tmp_path):
         ("video,type,onset,offset\nv,,1,2\n", r"row 2, column B \(type\): is empty"),
         ("video,type,onset,offset\nv,me,1,2\nv,me,x,2\n", r"row 3, column C \(onset\): 'x' is not a frame number"),
         ("video,type,onset,offset\nv,me,1,2\nv,me,1,inf\n", r"row 3, column D \(offset\): 'inf' is not a frame number"),
+        ("video,type,onset,offset\nv,me,1,2e10\n", r"row 2, column D \(offset\): '2e10' is not a frame number"),
         ("video,type,onset,offset\nv,me,,\n", r"row 2, column C \(onset\): no onset and offset"),
         ("video,type\nv,me\n", r".*column missing: onset and offset .*the columns are: video, type"),
         ("video,onset,offset\nv,1,2\n", r".*column missing: type .*the columns are: video, onset, offset"),
@@ -93,10 +94,19 @@ def test_a_folder_is_what_spot_wrote_in_it_once(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(AnnotationError, match="holds no annotations"):
         read_tables([tmp_path / "empty"])
-    # The same again in another format may say something else since somebody corrected it.
-    written(tmp_path / "out" / "a.spots.json", "{}")
-    with pytest.raises(AnnotationError, match=r"a\.spots\.csv and a\.spots\.json tell of one recording"):
-        read_tables([tmp_path / "out"])
+
+
+def test_a_folder_with_several_formats_counts_once_unless_one_was_corrected(tmp_path):
+    timebase = Timebase(np.arange(300) / 30.0)
+    spots = (Interval(30, 45, 75, "macro", 0.9).on(timebase), Interval(120, 120, 120, "micro").on(timebase))
+    result = SpotResult("a.mp4", spots, np.zeros(300), np.zeros(300, np.int32), timebase, 1.0)
+    for name in FORMATS:
+        get_writer(name).write(result, tmp_path / f"a{WRITERS[name].suffix}")
+    assert [row.frames for row in read_tables([tmp_path]).rows] == [(30, 45, 75), (120, 120, 120)]
+    corrected = tmp_path / "a.spots.vtt"
+    corrected.write_text(corrected.read_text().replace("00:00:02.500", "00:00:02.600"))
+    with pytest.raises(AnnotationError, match=r"a\.spots\.csv and a\.spots\.vtt say different things"):
+        read_tables([tmp_path])
 
 
 def test_several_files_are_one_table(tmp_path):
@@ -153,3 +163,13 @@ def test_any_format_is_truth_and_prediction(name, tmp_path):
         pairing = pair_tables(read_tables([predicted], fps=30.0), read_tables([truth.parent], fps=30.0))
         overall = evaluate(pairing.videos).overall
         assert (overall.tp, overall.fp, overall.fn) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_video_without_expressions_is_known_by_the_name_of_its_file(name, tmp_path):
+    timebase = Timebase(np.arange(300) / 30.0)
+    result = SpotResult("clip.mp4", (), np.zeros(300), np.zeros(300, np.int32), timebase, 1.0)
+    path = tmp_path / f"clip{WRITERS[name].suffix}"
+    get_writer(name).write(result, path)
+    table = read_tables([tmp_path], fps=30.0)
+    assert (table.rows, set(table.videos)) == ((), {"clip"})
