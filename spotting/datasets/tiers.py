@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 from ...errors import AnnotationError
 from ..output.lanes import APEX, CONFIDENCE, EXPRESSION
@@ -85,8 +85,8 @@ def read_elan(path: str | Path) -> "pd.DataFrame":
     except Exception as error:  # pympi lets through whatever a document lacks; encodings raise LookupError, ValueError
         raise AnnotationError(f"{path}: not an ELAN file ({type(error).__name__}: {error})") from error
     media = eaf.media_descriptors[0] if eaf.media_descriptors else {}
-    link = media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL") or ""
-    name = Path(unquote(urlparse(link).path)).name
+    # The absolute link first: a relative one is not quoted, so that a sign in a name may look like one of a URL.
+    name = unquote((media.get("MEDIA_URL") or media.get("RELATIVE_MEDIA_URL") or "").rpartition("/")[2])
     tiers = _Tiers(path, video_key(name) if name else video_of_file(path.name))
     for tier, (aligned, _, _, _) in eaf.tiers.items():
         found = tiers.intervals.setdefault(tier, [])

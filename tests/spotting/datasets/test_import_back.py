@@ -72,8 +72,8 @@ def test_an_interval_becomes_a_point_for_training(name, tmp_path):
         assert interval.onset - 0.5 <= time * 30 <= interval.offset + 0.5
 
 
-@pytest.mark.parametrize("name", [*TABLES, "bids", "boris", "megc2022", "megc2023"])
-@pytest.mark.parametrize("video", ["=1+1", "clip, one", "'=x", 'say "x"', "-clip", "a;b", "@home"])
+@pytest.mark.parametrize("name", [*TABLES, "bids", "boris", "elan", "megc2022", "megc2023"])
+@pytest.mark.parametrize("video", ["=1+1", "clip, one", "'=x", 'say "x"', "-clip", "a;b", "@home", "a#b? 100%20", "ü"])
 def test_a_name_comes_back_as_it_was(name, video, tmp_path):
     path = written(name, tmp_path, video=f"{video}.mp4")
     assert set(read_annotations(path, fps=30.0)["video"]) == {video}

@@ -9,6 +9,7 @@ from facespot.extract.timebase import Timebase
 from facespot.spotting.intervals import Interval
 from facespot.spotting.judging.metrics import evaluate
 from facespot.spotting.judging.pairing import pair_tables
+from facespot.spotting.judging.report import CLASSES, render_subjects
 from facespot.spotting.judging.tables import TableRow, read_table, read_tables, render_megc, render_rows
 from facespot.spotting.output.formats import FORMATS, WRITERS, get_writer
 from facespot.spotting.result import SpotResult
@@ -173,3 +174,9 @@ def test_a_video_without_expressions_is_known_by_the_name_of_its_file(name, tmp_
     get_writer(name).write(result, path)
     table = read_tables([tmp_path], fps=30.0)
     assert (table.rows, set(table.videos)) == ((), {"clip"})
+
+
+def test_a_subject_named_like_a_formula_is_no_formula_in_the_report():
+    classes = dict.fromkeys(CLASSES, {"tp": 1, "fp": 0, "fn": 0, "precision": 1.0, "recall": 1.0, "f1": 1.0})
+    lines = render_subjects({"by_subject": {"=1+1": classes}, "counts": classes}).splitlines()
+    assert [line.split(",")[0] for line in lines[1:4]] == ["'=1+1"] * 3
