@@ -31,6 +31,10 @@ class TooShortError(FacespotError):
     exit_code = 6
 
 
+class CacheError(FacespotError):
+    """Features were to be kept and could not be."""
+
+
 class WeightsError(FacespotError):
     """A weights file is missing, damaged or of another format version."""
 

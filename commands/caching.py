@@ -11,8 +11,8 @@ def open_cache(choice: str | None, console: Console) -> Path | None:
     """The folder that `--cache` means, made if need be; None for none. Raises FacespotError if it cannot be made."""
     if choice == "none":
         return None
-    folder = Path(choice) if choice else user_cache_folder()
     try:
+        folder = Path(choice) if choice else user_cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if choice:

@@ -77,4 +77,7 @@ class _Order:
         from ..extract.pipeline import extract_features
 
         options = ExtractOptions(face=self.face)
-        return _Seen.of(extract_features(source.path, options, fps=source.fps, cache=self.cache, progress=headway))
+        features = extract_features(
+            source.path, options, fps=source.fps, cache=self.cache, must_store=True, progress=headway
+        )
+        return _Seen.of(features)

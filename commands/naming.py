@@ -29,7 +29,7 @@ def expand(path: Path, fps: float | None) -> list[Source]:
     by `fps` or by the layout of a data set. Raises VideoNotFoundError, or NotAVideoError if the path cannot be looked
     at.
     """
-    check_source(path)
+    look_at(path)
     if not os.path.isdir(path):
         return [Source(path, fps)]
     from ..spotting.datasets.layouts import scan_dataset
@@ -39,7 +39,7 @@ def expand(path: Path, fps: float | None) -> list[Source]:
     return [Source(path, fps)] if path in found or not found else [found[p] for p in sorted(found)]
 
 
-def check_source(path: Path) -> None:
+def look_at(path: Path) -> None:
     """Raises as `expand`."""
     try:
         os.stat(path)

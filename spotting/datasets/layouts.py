@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ...errors import VideoNotFoundError
-from ...extract.reading.video import IMAGE_SUFFIXES
+from ...extract.reading.images import IMAGE_SUFFIXES
 from . import casme2, casme3, own_records, samm_lv
 from .names import public_name
 from .own_records import VIDEO_SUFFIXES, video_key

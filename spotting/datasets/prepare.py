@@ -19,7 +19,7 @@ from ...extract.features import FaceFeatures
 from ...extract.options import ExtractOptions
 from ...processes import Headway, pool_width, run_jobs
 from .layouts import Recording
-from .prepared import INDEX_NAME, PreparedVideo, read_index, write_index
+from .prepared import PreparedVideo, update_index
 
 Extract = Callable[..., FaceFeatures]
 
@@ -93,7 +93,8 @@ def prepare(
         if progress is not None:
             progress(outcome)
     summary = PrepareSummary(tuple(found[job] for job in jobs))
-    _update_index(output, summary)
+    names = [(recording.dataset, recording.video) for recording in jobs]
+    update_index(output, names, [outcome.prepared for outcome in summary.outcomes if outcome.prepared])
     FeatureCache(output).remove_abandoned()
     return summary
 
@@ -185,12 +186,3 @@ def _on_a_cluster(jobs: Sequence[Recording], task: Callable[..., Outcome], sched
                     yield Outcome(job, "failed", message=f"{job.path}: {error}", exit_code=1)
     finally:
         client.close()
-
-
-def _update_index(output: Path, summary: PrepareSummary) -> None:
-    """Lines of this run; those of other data sets in the same folder stay as long as their entries do."""
-    made = [outcome.prepared for outcome in summary.outcomes if outcome.prepared]
-    names = {(outcome.recording.dataset, outcome.recording.video) for outcome in summary.outcomes}
-    earlier = read_index(output) if (output / INDEX_NAME).exists() else []
-    kept = [v for v in earlier if (v.dataset, v.video) not in names and (output / v.entry).is_dir()]
-    write_index(output, [*kept, *made])

@@ -31,14 +31,16 @@ class Engine:
     """Stands in for pipeline and spotter, and notes what it was asked."""
 
     calls: list[tuple] = field(default_factory=list)
+    must_store: list[bool] = field(default_factory=list)
     failures: dict[str, Exception] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     weights_error: Exception | None = None
     face: int | None = None
     cut_off: str = "none"
 
-    def extract_features(self, path, options, *, fps=None, cache=None, progress=None):
+    def extract_features(self, path, options, *, fps=None, cache=None, must_store=False, progress=None):
         self.calls.append(("extract", Path(path), options.face, fps, cache))
+        self.must_store.append(must_store)
         if Path(path).name in self.failures:
             raise self.failures[Path(path).name]
         if progress is not None:
@@ -172,6 +174,16 @@ def test_home_that_cannot_be_written_costs_only_the_cache(engine, videos, tmp_pa
     run = spot(video, "--cache", tmp_path / "file" / "cache")
     assert run.exit_code == 1
     assert run.stderr.count("\n") == 1
+
+
+def test_a_user_without_a_home_has_no_cache_and_is_told(engine, videos, monkeypatch):
+    def homeless():
+        raise FileNotFoundError("no home folder of this user is known")
+
+    monkeypatch.setattr(caching, "user_cache_folder", homeless)
+    run = spot(*videos("clip.mp4"))
+    assert run.exit_code == 0
+    assert "not cached (no home folder" in run.stderr
 
 
 def test_every_format_and_the_plot_land_under_output(engine, videos, tmp_path):
@@ -349,6 +361,17 @@ def test_extract_fills_the_cache_and_needs_no_network(engine, videos, tmp_path):
     assert not list(tmp_path.glob("*.csv"))
     run = spot("extract", *videos("clip.mp4"), "--cache", "none")
     assert run.exit_code == 2
+
+
+def test_extract_fails_where_nothing_can_be_stored(engine, videos, tmp_path):
+    engine.failures["full.mp4"] = errors.CacheError("full.mp4: the features could not be stored in c (disk full)")
+    run = spot("extract", *videos("clip.mp4", "full.mp4"), "--cache", tmp_path / "c")
+    assert run.exit_code == 1
+    assert "disk full" in run.stderr
+    assert "features are in" not in run.stdout
+    assert engine.must_store == [True, True]
+    assert spot(*videos("clip.mp4")).exit_code == 0
+    assert engine.must_store[-1] is False
 
 
 @pytest.mark.parametrize(

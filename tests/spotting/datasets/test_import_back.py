@@ -7,12 +7,12 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from facespot import read_spots
 from facespot.errors import AnnotationError
 from facespot.extract.timebase import Timebase
 from facespot.spotting.datasets.annotations import read_annotations
 from facespot.spotting.datasets.records import intervals_by_video
 from facespot.spotting.datasets.sampling import sample_points
-from facespot.spotting.datasets.spot_tables import read_spots
 from facespot.spotting.intervals import Interval
 from facespot.spotting.output.formats import FORMATS, WRITERS, get_writer
 from facespot.spotting.result import COLUMNS, SpotResult

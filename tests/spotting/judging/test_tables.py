@@ -177,6 +177,7 @@ def test_a_video_without_expressions_is_known_by_the_name_of_its_file(name, tmp_
 
 
 def test_a_subject_named_like_a_formula_is_no_formula_in_the_report():
-    classes = dict.fromkeys(CLASSES, {"tp": 1, "fp": 0, "fn": 0, "precision": 1.0, "recall": 1.0, "f1": 1.0})
+    counts = {"tp": 1, "fp": 0, "fn": 0, "precision": 1.0, "recall": 1.0, "f1": 1.0}
+    classes = dict.fromkeys(CLASSES, counts)
     lines = render_subjects({"by_subject": {"=1+1": classes}, "counts": classes}).splitlines()
     assert [line.split(",")[0] for line in lines[1:4]] == ["'=1+1"] * 3
