@@ -20,6 +20,7 @@ _FILE = click.Path(path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 SHIPPED = "shipped"
 AUW_GCN = "auw-gcn"
+_HELD_OUT = 0.2  # of the videos, when weights are tuned
 _OF_POINTS = ("size", "labels", "durations", "overlap", "k_c", "intensity_loss", "without_iac")
 
 _RECIPE_OPTIONS = (
@@ -113,17 +114,30 @@ def _reporting(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("-o", "--output", required=True, type=_FOLDER, metavar="RUN", help="Folder for weights and progress.")
 @_with_recipe
 @click.option("--tensorboard", is_flag=True, help="Write event files to RUN; needs facespot[train].")
+@click.option(
+    "--hold-out",
+    type=click.FloatRange(0, 0.9),
+    metavar="SHARE",
+    help="Of the videos, to be left out: their points tell whether learning helped.  [default: 0.2 with --init, else 0]",
+)
 @_FPS
 @_QUIET
 @_reporting
 def train(
-    features: Path, annotations: Path, output: Path, tensorboard: bool, fps: float | None, quiet: bool, **options: Any
+    features: Path,
+    annotations: Path,
+    output: Path,
+    tensorboard: bool,
+    hold_out: float | None,
+    fps: float | None,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Learn from one point per expression (AUW-GCN: from its onset, apex and offset).
 
     FEATURES was made by `spot prepare`; ANNOTATIONS is a points.csv (video, time_s or frame, type), an ELAN or BORIS
     file, or the coding sheet of a data set, from which points are drawn. Writes RUN/weights.safetensors, for
-    `spot VIDEO --weights`. An interrupted training goes on when it is started again.
+    `spot VIDEO --weights`. An interrupted training goes on when it is started again, a finished one with more --epochs.
     """
     from tqdm import tqdm
 
@@ -133,8 +147,9 @@ def train(
     from ..spotting.datasets.sampling import sample_points
     from ..spotting.learning.auw_training import AuwTrainer
     from ..spotting.learning.from_points import train as train_points
+    from ..spotting.learning.held_out import LEAST_VIDEOS, comparison, score_weights, split_videos
     from ..spotting.learning.interval_videos import pair_intervals
-    from ..spotting.learning.point_videos import pair_points
+    from ..spotting.learning.point_videos import counted, pair_points
     from ..spotting.learning.training import EpochReport
 
     seed = options["seed"]
@@ -145,17 +160,14 @@ def train(
         videos, pairing = pair_intervals(prepared, records)
     else:
         videos, pairing = pair_points(prepared, sample_points(records, seed))
+    share = (_HELD_OUT if options["init"] else 0.0) if hold_out is None else hold_out
+    videos, held = split_videos(videos, share, seed)
     recipe = _recipe(options, [v.features.timebase.n_ticks for v in videos])
+    device = resolve_device(options["device"])
     if not quiet:
-        click.echo(f"{_counted(sum(len(getattr(v, told)) for v in videos), told)} in {_counted(len(videos), 'videos')}")
-        for video in pairing.without_features:
-            click.echo(f"  without features: {video}")
-        for count, what in (
-            (pairing.beyond_end, "beyond the end of the video"),
-            (pairing.without_face, "without a face"),
-        ):
-            if count:
-                click.echo(f"  left out: {_counted(count, told)} {what}")
+        click.echo(f"{counted(sum(len(getattr(v, told)) for v in videos), told)} in {counted(len(videos), 'videos')}")
+        for line in pairing.lines(told):
+            click.echo(f"  {line}")
     with ExitStack() as stack:
         init = _initial(options["init"], stack)
         bar = stack.enter_context(tqdm(total=recipe.epochs, unit=" epochs", disable=quiet or None, file=sys.stderr))
@@ -164,18 +176,23 @@ def train(
             bar.update(report.epoch + 1 - bar.n)
             bar.set_postfix({name: f"{value:.3f}" for name, value in report.terms.items()})
 
+        before = score_weights(init, held, device) if init and held else None
         weights = train_points(
             videos,
             recipe,
             output,
             seed,
-            device=resolve_device(options["device"]),
+            device=device,
             init=init,
             tensorboard=tensorboard,
             progress=progress,
             **trainer,
         )
     if not quiet:
+        if held:
+            click.echo(comparison(score_weights(weights, held, device), before))
+        elif share:
+            click.echo(f"no video is held out of fewer than {LEAST_VIDEOS}: whether this helped is not known")
         click.echo(f"{click.format_filename(weights)}")
 
 
@@ -354,11 +371,6 @@ def _recipe(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | Auw
         return recipe.with_loss(contrastive=0.0) if options["without_iac"] else recipe
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-
-
-def _counted(count: int, nouns: str) -> str:
-    """nouns: the plural of one that takes an s."""
-    return f"{count} {nouns if count != 1 else nouns[:-1]}"
 
 
 def _initial(name: str | None, stack: ExitStack) -> Path | None:

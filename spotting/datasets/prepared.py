@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from ...errors import AnnotationError
-from ...extract.cache import SIDECAR, CacheKey, FeatureCache
+from ...extract.cache import SIDECAR, CacheKey, DamagedEntryError, FeatureCache
 from ...extract.features import FaceFeatures
 from ...files import replacing
 
@@ -55,14 +55,26 @@ class PreparedSet:
         return self._by_name.get((dataset, video))
 
     def load(self, video: PreparedVideo) -> FaceFeatures:
-        """Its features, memory-mapped. Raises `cache.DamagedEntryError` if they are incomplete or changed, and
-        AnnotationError if they are gone: `spot prepare` mends both."""
+        """Its features, memory-mapped. Raises AnnotationError if they are gone, incomplete or changed: `spot prepare`
+        mends that."""
         features = None
         sidecar = self.folder / video.entry / SIDECAR
         if sidecar.exists():
-            digest = json.loads(sidecar.read_bytes())["key"]
-            key = CacheKey(video.entry.rpartition("-")[0], digest, {}, {})
-            features = FeatureCache(self.folder).load(key)
+            try:
+                digest = json.loads(sidecar.read_bytes())["key"]
+                key = CacheKey(video.entry.rpartition("-")[0], digest, {}, {})
+                features = FeatureCache(self.folder).load(key)
+            except (
+                OSError,
+                ValueError,
+                KeyError,
+                TypeError,
+                RecursionError,
+                DamagedEntryError,
+            ) as error:
+                raise AnnotationError(
+                    f"{video.video}: its features are damaged ({error}); run spot prepare again"
+                ) from error
         if features is None:
             raise AnnotationError(f"{sidecar}: no such file; run spot prepare again")
         return features
