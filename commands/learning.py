@@ -118,7 +118,7 @@ def _reporting(command: Callable[..., None]) -> Callable[..., None]:
     "--hold-out",
     type=click.FloatRange(0, 0.9),
     metavar="SHARE",
-    help="Of the videos, to be left out: their points tell whether learning helped.  [default: 0.2 with --init, else 0]",
+    help="Of the videos, to be left out, for points that tell whether it helped.  [default: 0.2 with --init, else 0]",
 )
 @_FPS
 @_QUIET
