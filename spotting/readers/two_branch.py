@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import nn
 
 from ...extract.features import FaceFeatures
 from ...extract.mapped import release
 from ...extract.motion.geometry import geometry_channels
 from ...models.checkpoint import Checkpoint
 from ...models.context import ContextSpotter, mirror_inputs, unpack_ensemble
+from ...models.folded import FoldedSpotFormer
 from ...models.gim import GIMSpotter, GIMSpotterConfig
 from ..decoding import DecodingSettings, decode
 from ..intervals import Interval
@@ -105,7 +105,8 @@ class GIMReader(Reader):
     """The paper's network, decoded as the paper does."""
 
     def __init__(self, network: GIMSpotter, settings: DecodingSettings, device: torch.device) -> None:
-        self._network: nn.Module = network.to(device).eval()
+        network = network.to(device).eval()
+        self._encoder, self._heads = FoldedSpotFormer(network.encoder), network.heads
         self._settings = settings
         self._device = device
 
@@ -122,7 +123,7 @@ class GIMReader(Reader):
         intensity, scores = np.zeros(n, np.float32), np.zeros((n, 2), np.float32)
         for start, stop in features.segments():
             snippets = torch.from_numpy(np.array(features.snippets[start:stop], np.float32))
-            output = self._network(snippets[None].to(self._device))
+            output = self._heads(self._encoder(snippets[None].to(self._device)))
             intensity[start:stop] = output.intensity[0].cpu().numpy()
             scores[start:stop] = output.class_scores[0].cpu().numpy()
         return Curves(intensity, scores)
