@@ -37,6 +37,10 @@ class WeightsError(FacespotError):
     exit_code = 7
 
 
+class LostProcessError(FacespotError):
+    """The process that was at work died, or was ended because it made no headway."""
+
+
 class AnnotationError(FacespotError):
     """An annotation file cannot be understood; the message names the file and, where there is one, row and column."""
 

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..intervals import EXPRESSION_TYPES, Interval
-from .metrics import HIT_IOU, Evaluation, VideoIntervals, evaluate, evaluate_by_subject, iou_matrix, judge
+from ..intervals import EXPRESSION_TYPES, Interval, iou_matrix
+from .metrics import HIT_IOU, Evaluation, VideoIntervals, evaluate, evaluate_by_subject, judge
 
 IOU_THRESHOLDS = tuple(np.arange(1, 10) / 10)
 
 
 @dataclass(frozen=True)
 class ApexError:
-    """Distance of predicted from annotated apexes over all hits; NaN without any.
+    """Distance of predicted from annotated apexes over the hits of which both are known; NaN without any.
 
-    n: hits. mean_ticks, median_ticks: absolute distance. mean_relative: distance over the annotated length, averaged.
+    n: those hits. mean_ticks, median_ticks: absolute distance. mean_relative: distance over the annotated length, averaged.
     """
 
     n: int
@@ -25,8 +25,13 @@ class ApexError:
 
 
 def apex_error(recordings: Sequence[VideoIntervals], iou: float = HIT_IOU) -> ApexError:
-    """Apex distances of the hits at the given IoU."""
-    hits = [pair for r in recordings for pair in judge(r, iou).hits]
+    """Apex distances of the hits at the given IoU, less those where an apex was not coded."""
+    hits = [
+        (t, p)
+        for r in recordings
+        for t, p in judge(r, iou).hits
+        if t not in r.without_apex and p not in r.without_apex
+    ]
     if not hits:
         return ApexError(0, np.nan, np.nan, np.nan)
     ticks = np.array([abs(t.apex - p.apex) for t, p in hits], dtype=np.float64)

@@ -20,7 +20,7 @@ import numpy as np
 from ...files import replacing
 from ...version import __version__
 from ..intervals import EXPRESSION_TYPES, Spot
-from ..result import COLUMNS, SpotResult
+from ..result import SpotResult
 
 JSON_FORMAT_VERSION = 1
 # ELAN demands a date; a fixed one keeps equal results equal, byte for byte.
@@ -55,10 +55,10 @@ def get_writer(name: str) -> Writer:
 
 
 def render_csv(result: SpotResult, path: Path) -> str:
-    """Header and one line per spot, the columns `COLUMNS`; seconds and confidence to three decimals."""
+    """Header and one line per spot, the result's columns; seconds and confidence to three decimals."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
+    table.writerow(result.columns)
     for row in result.rows():
         table.writerow(f"{v:.3f}" if isinstance(v, float) else v for v in row.values())
     return text.getvalue()

@@ -38,6 +38,8 @@ class ContextReader(Reader):
         self._networks = [network.to(device).eval() for network in networks]
         self._voting = settings if isinstance(settings, VotingSettings) else None
         self._cut = None if self._voting is not None else settings
+        self.min_confidence = settings.min_confidence
+        self.types_by_length = self._voting is not None
         self._device = device
 
     @classmethod
@@ -62,13 +64,16 @@ class ContextReader(Reader):
         return Curves(intensity, scores, reach)
 
     def decode(
-        self, curves: Curves, segments: Sequence[tuple[int, int]], min_confidence: float | None = None
+        self,
+        curves: Curves,
+        segments: Sequence[tuple[int, int]],
+        min_confidence: tuple[float, float] | None = None,
     ) -> list[Interval]:
         if self._voting is None:
             return _decode_cut(curves, segments, self._cut, min_confidence)
         settings = self._voting
         if min_confidence is not None:
-            settings = replace(settings, min_confidence=(min_confidence, min_confidence))
+            settings = replace(settings, min_confidence=min_confidence)
         score = np.clip(curves.scores.sum(axis=1), 0, 1)
         return vote(score, curves.reach, curves.intensity, segments, settings)
 
@@ -108,6 +113,7 @@ class GIMReader(Reader):
         network = network.to(device).eval()
         self._encoder, self._heads = FoldedSpotFormer(network.encoder), network.heads
         self._settings = settings
+        self.min_confidence = settings.min_confidence
         self._device = device
 
     @classmethod
@@ -129,7 +135,10 @@ class GIMReader(Reader):
         return Curves(intensity, scores)
 
     def decode(
-        self, curves: Curves, segments: Sequence[tuple[int, int]], min_confidence: float | None = None
+        self,
+        curves: Curves,
+        segments: Sequence[tuple[int, int]],
+        min_confidence: tuple[float, float] | None = None,
     ) -> list[Interval]:
         return _decode_cut(curves, segments, self._settings, min_confidence)
 
@@ -145,8 +154,11 @@ def _cut_settings(checkpoint: Checkpoint) -> DecodingSettings:
 
 
 def _decode_cut(
-    curves: Curves, segments: Sequence[tuple[int, int]], settings: DecodingSettings, min_confidence: float | None
+    curves: Curves,
+    segments: Sequence[tuple[int, int]],
+    settings: DecodingSettings,
+    min_confidence: tuple[float, float] | None,
 ) -> list[Interval]:
     if min_confidence is not None:
-        settings = replace(settings, min_confidence=(min_confidence, min_confidence))
+        settings = replace(settings, min_confidence=min_confidence)
     return decode(curves.intensity, curves.scores, settings, segments)

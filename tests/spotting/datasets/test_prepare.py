@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from facespot.commands.prepare import prepare as prepare_command
 from facespot.errors import AnnotationError, FacespotError, VideoNotFoundError
 from facespot.extract.cache import SIDECAR
+from facespot.processes import usable_cores
 from facespot.spotting.datasets.layouts import scan_dataset
-from facespot.spotting.datasets.prepare import prepare, usable_cores
+from facespot.spotting.datasets.prepare import prepare
 from facespot.spotting.datasets.prepared import PreparedSet
 from fake_extraction import fake_features
 from media import moving_face, write_video
@@ -207,11 +208,11 @@ def test_never_more_processes_than_cores(tmp_path, monkeypatch):
 
     widths = []
 
-    def note(width):
+    def note(task, jobs, width):
         widths.append(width)
         raise FacespotError("seen enough")
 
-    monkeypatch.setattr(module, "process_pool", note)
+    monkeypatch.setattr(module, "run_jobs", note)
     root = make_root(tmp_path / "data", **{f"v{i}": str(i) for i in range(usable_cores() + 3)})
     for asked in (None, 1, usable_cores() + 50):
         with pytest.raises(FacespotError, match="seen enough"):
