@@ -167,6 +167,13 @@ _QUIET = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
     help="Other weights than those that come with facespot.",
 )
 @click.option(
+    "--decoding",
+    type=click.Choice(["own", "paper", "authors"]),
+    default="own",
+    show_default=True,
+    help="How curves become intervals: as fits the weights, as GIM's paper has it, or as its authors' release does.",
+)
+@click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
     default="auto",

@@ -20,7 +20,9 @@ from ..files import user_cache_folder
 if TYPE_CHECKING:
     from ..extract.cache import FeatureCache
     from ..extract.features import FaceFeatures
+    from ..spotting.readers.base import Decoding
     from ..spotting.result import SpotResult
+    from ..spotting.spotter import Spotter
 
 # Names of an output, from short to certain: the video's stem, its full name, with its folder, with a hash of its path.
 _NAME_LEVELS = 4
@@ -51,6 +53,7 @@ def spot_videos(
     cache: str | None,
     weights: Path | None,
     device: str,
+    decoding: "Decoding",
     quiet: bool,
 ) -> int:
     """Spot every video, write the files, print the tables; returns the exit code. Options as in `spot --help`."""
@@ -65,7 +68,7 @@ def spot_videos(
     for video in batch:
         with batch.guard(video):
             if spotter is None:
-                spotter = _load_spotter(weights, device)
+                spotter = _load_spotter(weights, device, decoding)
             features = _features(video, face, fps, store, console)
             result = spotter.spot(features, min_confidence=min_confidence, types=types)
             written = _write(video, result, features, names[video], formats, plot, fps)
@@ -279,11 +282,11 @@ def _make_folder(folder: Path) -> None:
         raise _FatalError(f"{error}; give -o another folder", 1) from error
 
 
-def _load_spotter(weights: Path | None, device: str):
+def _load_spotter(weights: Path | None, device: str, decoding: "Decoding") -> "Spotter":
     from ..spotting.spotter import Spotter
 
     try:
-        return Spotter.load(weights, device)
+        return Spotter.load(weights, device, decoding)
     except FacespotError as error:
         raise _FatalError(str(error), error.exit_code) from error
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..intervals import EXPRESSION_TYPES, ExpressionType, Interval
 from ..judging.metrics import HIT_IOU, Counts, Evaluation
-from .decoding import Candidate
+from ..readers.authors_decoding import Candidate
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,9 @@ def test_matches_the_authors_in_training_with_running_statistics(case):
         np.testing.assert_allclose(model.state_dict()[name], expected, rtol=TOLERANCE, atol=TOLERANCE, err_msg=name)
 
 
-@needs_golden
-@pytest.mark.parametrize("case", range(4))
+@pytest.mark.parametrize("case", golden_cases("spotformer"))
 def test_the_folded_encoder_matches_the_authors(case):
-    arrays = load_golden(f"spotformer_{case}")
+    arrays = load_golden(case)
     folded = FoldedSpotFormer(golden_model(arrays).eval())
     np.testing.assert_allclose(
         folded(torch.from_numpy(arrays["x"])), arrays["out_eval"], rtol=TOLERANCE, atol=TOLERANCE
