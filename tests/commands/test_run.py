@@ -127,7 +127,7 @@ def test_options_reach_the_library(engine, videos, tmp_path):
     (video,) = videos("clip.mp4")
     run = spot(
         video, "--face", "1", "--fps", "200", "--device", "cpu", "--weights", "w.safetensors", "--cache",
-        tmp_path / "c", "--min-confidence", "0.3", "--type", "macro",
+        tmp_path / "c", "--min-confidence", "0.3", "--type", "macro", "--decoding", "paper",
     )  # fmt: skip
     assert run.exit_code == 0
     ((_, face, fps, cache),) = engine.asked("extract")
