@@ -62,7 +62,8 @@ Rate = float | Mapping[str, float] | None
 class TableRow:
     """One interval. seconds, frames: onset, apex and offset, as far as the table tells; an apex may be missing.
 
-    video: empty where the table names none. confidence: None where the table tells none. n_frames: length of the video in frames.
+    video: empty where the table names none. confidence: None where it tells none. n_frames: length of the video in
+    frames.
     """
 
     video: str
