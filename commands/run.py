@@ -19,6 +19,7 @@ from .options import FILE, FOLDER, VIDEOS, SectionedCommand, shared
 
 if TYPE_CHECKING:
     from ..extract.features import FaceFeatures
+    from ..spotting.readers.base import Decoding
     from ..spotting.result import SpotResult
     from ..spotting.stimuli import Stimulus
 
@@ -30,7 +31,7 @@ SUMMARY_NAME = "summary.csv"
     sections={
         "What to report": ("kind", "min_confidence", "face"),
         "What to write": ("output", "formats", "plot", "segments", "quiet"),
-        "How to work": ("fps", "jobs", "patience", "cache", "weights", "device"),
+        "How to work": ("fps", "jobs", "patience", "cache", "weights", "decoding", "device"),
     },
 )
 @VIDEOS
@@ -58,6 +59,13 @@ SUMMARY_NAME = "summary.csv"
 @shared("patience")
 @shared("cache")
 @shared("weights")
+@click.option(
+    "--decoding",
+    type=click.Choice(["own", "paper", "authors"]),
+    default="own",
+    show_default=True,
+    help="How curves become intervals: as fits the weights, as GIM's paper has it, or as its authors' release does.",
+)
 @shared("device")
 @shared("quiet")
 @reporting
@@ -76,6 +84,7 @@ def run(
     cache: str | None,
     weights: Path | None,
     device: str,
+    decoding: "Decoding",
     quiet: bool,
 ) -> None:
     """Find the expressions in every VIDEO.
@@ -95,6 +104,7 @@ def run(
         open_cache(cache, console),
         weights,
         device,
+        decoding,
         min_confidence,
         None if kind == "all" else kind,
         formats,
@@ -137,6 +147,7 @@ class _Order:
     cache: Path | None
     weights: Path | None
     device: str
+    decoding: "Decoding"
     min_confidence: tuple[float, float] | None
     types: str | None
     formats: tuple[str, ...]
@@ -150,7 +161,7 @@ class _Order:
         from ..spotting.stimuli import stimuli_of
 
         try:
-            spotter = shared_spotter(self.weights, self.device)
+            spotter = shared_spotter(self.weights, self.device, self.decoding)
         except FacespotError as error:  # every other recording would fail of it too
             raise FatalError(Failure.of(error)) from error
         features = extract_features(

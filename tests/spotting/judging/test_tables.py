@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from facespot.errors import AnnotationError
 from facespot.extract.timebase import Timebase
-from facespot.spotting.intervals import Spot
-from facespot.spotting.judging.tables import TableRow, read_table, read_tables, render_megc, render_rows
-from facespot.spotting.output.formats import WRITERS
+from facespot.spotting.intervals import Interval
+from facespot.spotting.judging.metrics import evaluate
+from facespot.spotting.judging.pairing import pair_tables
+from facespot.spotting.judging.report import CLASSES, render_subjects
+from facespot.spotting.judging.tables import IntervalTable, TableRow, read_table, read_tables, render_megc, render_rows
+from facespot.spotting.output.formats import FORMATS, WRITERS, get_writer
 from facespot.spotting.result import SpotResult
 
 OURS = "video,type,onset_s,apex_s,offset_s,onset_frame,apex_frame,offset_frame,confidence\n"
@@ -37,10 +40,10 @@ def test_our_own_csv_and_both_submission_formats_mean_the_same(tmp_path):
     [
         ("video,type,onset,offset\nv,smile,1,2\n", r"row 2, column B \(type\): 'smile' is neither"),
         ("video,type,onset,offset\nv,,1,2\n", r"row 2, column B \(type\): is empty"),
-        ("video,type,onset,offset\nv,me,1,2\nv,me,x,2\n", r"row 3, column C \(onset\): 'x' is not a number"),
-        ("video,type,onset,offset\nv,me,1,2\nv,me,1,inf\n", r"row 3, column D \(offset\): 'inf' is not a number"),
-        ("video,type,onset,offset\nv,me,1,2e10\n", r"row 2, column D \(offset\): '2e10' is no possible number"),
-        ("video,type,onset,offset\nv,me,,\n", r"row 2, column B \(type\): the row has no onset and offset"),
+        ("video,type,onset,offset\nv,me,1,2\nv,me,x,2\n", r"row 3, column C \(onset\): 'x' is not a frame number"),
+        ("video,type,onset,offset\nv,me,1,2\nv,me,1,inf\n", r"row 3, column D \(offset\): 'inf' is not a frame number"),
+        ("video,type,onset,offset\nv,me,1,2e10\n", r"row 2, column D \(offset\): '2e10' is not a frame number"),
+        ("video,type,onset,offset\nv,me,,\n", r"row 2, column C \(onset\): no onset and offset"),
         ("video,type\nv,me\n", r".*column missing: onset and offset .*the columns are: video, type"),
         ("video,onset,offset\nv,1,2\n", r".*column missing: type .*the columns are: video, onset, offset"),
         ("", r".*column missing: type .*the columns are: none"),
@@ -60,6 +63,9 @@ def test_one_inverted_interval_is_named_and_costs_the_others_nothing(tmp_path):
     assert [row.frames for row in table.rows] == [(1, None, 2), (10, None, 40)]
     (left_out,) = table.left_out
     assert left_out.endswith("t.csv, row 3, column D (offset): 5 after an onset of 9 is no interval")
+    # Rows are counted as a spreadsheet does, also after a line break in quotes.
+    quoted = 'video,type,onset,offset\n"a\nb",me,1,2\nv,me,9,5\n'
+    assert "row 3" in read_table(written(tmp_path / "q.csv", quoted)).left_out[0]
 
 
 def test_what_is_no_table_of_ours_is_read_as_annotations_are(tmp_path):
@@ -72,32 +78,6 @@ def test_what_is_no_table_of_ours_is_read_as_annotations_are(tmp_path):
         read_table(tmp_path / "none.eaf")
 
 
-def test_german_numbers_are_numbers(tmp_path):
-    text = "video;type;onset_s;offset_s;confidence\nv;macro;1,5;2,25;0,75\n"
-    (row,) = read_table(written(tmp_path / "t.csv", text)).rows
-    assert (row.seconds, row.confidence) == ((1.5, None, 2.25), 0.75)
-
-
-@pytest.mark.parametrize("name", ["csv", "tsv", "json", "xlsx", "parquet", "elan", "textgrid", "bids", "megc2022"])
-def test_whatever_spot_writes_is_read_and_paired(tmp_path, name):
-    for module in {"xlsx": ("xlsxwriter", "openpyxl"), "parquet": ("pyarrow",), "elan": ("pympi",)}.get(name, ()):
-        pytest.importorskip(module)
-    if name == "textgrid":
-        pytest.importorskip("praatio")
-    spots = (Spot(1.0, 1.5, 2.0, 30, 45, 60, "macro", 0.75), Spot(3.0, 3.1, 3.2, 90, 93, 96, "micro", 0.5))
-    clock = Timebase(np.arange(150) / 30.0)
-    for video, found in (("v1.mp4", spots), ("v2.mp4", ())):
-        result = SpotResult(video, found, np.zeros(150), np.zeros(150, int), clock, 1.0)
-        writer = WRITERS[name]
-        writer.write(result, tmp_path / f"{video.removesuffix('.mp4')}{writer.suffix}")
-    table = read_tables([tmp_path])
-    assert [(row.video, row.type) for row in table.rows] == [("v1", "macro"), ("v1", "micro")]
-    for row, spot in zip(table.rows, spots, strict=True):
-        ends = row.seconds[::2] if row.seconds else tuple(frame / 30 for frame in row.frames[::2])
-        assert ends == pytest.approx((spot.onset_s, spot.offset_s), abs=1 / 30 + 1e-6)
-    assert set(table.videos) == {"v1", "v2"}
-
-
 def test_points_have_no_ends_to_judge(tmp_path):
     text = "Media file name,Behavior,Behavior type,Time\nv1.mp4,macro,POINT,1.0\n"
     with pytest.raises(AnnotationError, match="needs onset and offset"):
@@ -107,16 +87,27 @@ def test_points_have_no_ends_to_judge(tmp_path):
 def test_a_folder_is_what_spot_wrote_in_it_once(tmp_path):
     written(tmp_path / "out" / "a.spots.csv", OURS + "a.mp4,macro,1.000,1.500,2.000,30,45,60,0.8\n")
     written(tmp_path / "out" / "deep" / "b.spots.csv", OURS)
-    # The same again in another format, and something else.
-    written(tmp_path / "out" / "a.spots.json", "{}")
     written(tmp_path / "out" / "notes.csv", "nothing,of,ours\n")
     table = read_tables([tmp_path / "out"])
     assert [row.video for row in table.rows] == ["a"]
     # Nothing was found in b, which is not the same as nobody having looked.
     assert set(table.videos) == {"a", "b"}
     (tmp_path / "empty").mkdir()
-    with pytest.raises(AnnotationError, match="holds no table of intervals"):
+    with pytest.raises(AnnotationError, match="holds no annotations"):
         read_tables([tmp_path / "empty"])
+
+
+def test_a_folder_with_several_formats_counts_once_unless_one_was_corrected(tmp_path):
+    timebase = Timebase(np.arange(300) / 30.0)
+    spots = (Interval(30, 45, 75, "macro", 0.9).on(timebase), Interval(120, 120, 120, "micro").on(timebase))
+    result = SpotResult("a.mp4", spots, np.zeros(300), np.zeros(300, np.int32), timebase, 1.0)
+    for name in FORMATS:
+        get_writer(name).write(result, tmp_path / f"a{WRITERS[name].suffix}")
+    assert [row.frames for row in read_tables([tmp_path]).rows] == [(30, 45, 75), (120, 120, 120)]
+    corrected = tmp_path / "a.spots.vtt"
+    corrected.write_text(corrected.read_text().replace("00:00:02.500", "00:00:02.600"))
+    with pytest.raises(AnnotationError, match=r"a\.spots\.csv and a\.spots\.vtt say different things"):
+        read_tables([tmp_path])
 
 
 def test_several_files_are_one_table(tmp_path):
@@ -145,3 +136,58 @@ def test_a_name_with_a_comma_comes_back(tmp_path):
     assert read_table(written(tmp_path / "p.csv", render_rows([row]))).rows == (row,)
     submission = render_megc([row], "2023")
     assert list(csv.reader(submission.splitlines()))[1] == ['smith, "j"/v1', "30", "60", "mae"]
+
+
+def test_a_german_spreadsheet_of_our_csv_is_the_same_table(tmp_path):
+    ours = OURS + "Grün.mp4,macro,1.000,1.500,2.000,30,45,60,0.8\n"
+    german = ours.replace(",", ";").replace(".", ",").replace(",mp4", ".mp4")
+    (tmp_path / "german.csv").write_bytes(german.encode("cp1252"))
+    assert read_table(tmp_path / "german.csv").rows == read_table(written(tmp_path / "ours.csv", ours)).rows
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_any_format_is_truth_and_prediction(name, tmp_path):
+    timebase = Timebase(np.arange(300) / 30.0)
+    intervals = [
+        Interval(30, 45, 75, "macro", 0.9),
+        Interval(60, 70, 100, "macro", 0.8),
+        Interval(120, 123, 129, "micro"),
+    ]
+    spots = tuple(i.on(timebase) for i in intervals)
+    result = SpotResult("clip.mp4", spots, np.zeros(300), np.zeros(300, np.int32), timebase, 1.0)
+    paths = []
+    for format_name in ("csv", name):
+        paths.append(tmp_path / format_name / f"clip{WRITERS[format_name].suffix}")
+        paths[-1].parent.mkdir(exist_ok=True)
+        get_writer(format_name).write(result, paths[-1])
+    for predicted, truth in (paths, paths[::-1]):
+        pairing = pair_tables(read_tables([predicted], fps=30.0), read_tables([truth.parent], fps=30.0))
+        overall = evaluate(pairing.videos).overall
+        assert (overall.tp, overall.fp, overall.fn) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_video_without_expressions_is_known_by_the_name_of_its_file(name, tmp_path):
+    timebase = Timebase(np.arange(300) / 30.0)
+    result = SpotResult("clip.mp4", (), np.zeros(300), np.zeros(300, np.int32), timebase, 1.0)
+    path = tmp_path / f"clip{WRITERS[name].suffix}"
+    get_writer(name).write(result, path)
+    table = read_tables([tmp_path], fps=30.0)
+    assert (table.rows, set(table.videos)) == ((), {"clip"})
+
+
+def test_a_subject_named_like_a_formula_is_no_formula_in_the_report():
+    counts = {"tp": 1, "fp": 0, "fn": 0, "precision": 1.0, "recall": 1.0, "f1": 1.0}
+    classes = dict.fromkeys(CLASSES, counts)
+    lines = render_subjects({"by_subject": {"=1+1": classes}, "counts": classes}).splitlines()
+    assert [line.split(",")[0] for line in lines[1:4]] == ["'=1+1"] * 3
+
+
+def test_a_table_that_names_no_video_is_of_the_one_that_spot_named_the_file_after(tmp_path):
+    text = "onset\tduration\ttrial_type\n1\t0.5\tmacro\n"
+    assert read_table(written(tmp_path / "clip_events.tsv", text)).rows[0].video == "clip"
+    # Any other name says nothing; such a truth is that of the only predicted video.
+    truth = read_table(written(tmp_path / "clip.truth.tsv", text))
+    assert not truth.rows[0].video
+    predicted = IntervalTable.of([TableRow("x/clip", "", "macro", (1.0, 1.2, 1.5), None)])
+    assert evaluate(pair_tables(predicted, truth).videos).overall.tp == 1

@@ -1,9 +1,9 @@
 """Decoding as the authors' release does it (github KinopioIsAllIn/GIM), flaws included, stage by stage.
 
-For comparison only; `decoding` is what runs here. The release calls a proposal scorer that it does not contain;
-`candidates` is a reconstruction of it from the call. Everything after it is the release's own behaviour: a soft NMS,
-limits, and a last NMS that skips an entry after each removal. Offsets are exclusive here, as there, and the two
-suppressions count lengths differently.
+For comparison, on request; `voting` and `decoding` are what fits. The release calls a proposal scorer that it does not
+contain; `candidates` is a reconstruction of it from the call. Everything after it is the release's own behaviour: a
+soft NMS, limits, and a last NMS that skips an entry after each removal. Offsets are exclusive here, as there, and the
+two suppressions count lengths differently.
 """
 
 from collections.abc import Callable, Sequence
