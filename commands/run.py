@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import FacespotError
-from ..processes import Headway
 from ..spotting.output.formats import get_writer
-from .batch import Batch
-from .caching import open_cache
 from .console import Console, Failure, FatalError, reporting
-from .naming import make_folder, output_names, with_face
 from .options import FILE, FOLDER, VIDEOS, SectionedCommand, shared
 
 if TYPE_CHECKING:
     from ..extract.features import FaceFeatures
+    from ..processes import Headway
     from ..spotting.readers.base import Decoding
     from ..spotting.result import SpotResult
     from ..spotting.stimuli import Stimulus
@@ -92,6 +89,11 @@ def run(
     Writes VIDEO.spots.csv beside each one, or under --output, and prints a table; of several videos also a summary. A
     folder stands for the videos in it.
     """
+    # On use, as all that the help of the program does not need: it shows this command's.
+    from .batch import Batch
+    from .caching import open_cache
+    from .naming import make_folder, output_names
+
     console = Console(quiet)
     batch = Batch(console, videos, fps)
     if output is not None:
@@ -154,7 +156,7 @@ class _Order:
     plot: bool
     stimuli: "tuple[Stimulus, ...]"
 
-    def __call__(self, job: _Job, headway: Headway) -> _Spotted:
+    def __call__(self, job: _Job, headway: "Headway") -> _Spotted:
         from ..extract.options import ExtractOptions
         from ..extract.pipeline import extract_features
         from ..spotting.many import shared_spotter
@@ -174,6 +176,8 @@ class _Order:
 
     def _write(self, job: _Job, result: "SpotResult", features: "FaceFeatures") -> list[Path]:
         """Every output of one recording; returns their paths."""
+        from .naming import with_face
+
         name, written = with_face(job.name, result.face), []
         for format_name in self.formats:
             writer = get_writer(format_name)
