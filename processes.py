@@ -72,7 +72,7 @@ def run_jobs(
     `LostProcessError`. So is, at once, one that tells no headway for `patience_s`. task, jobs and what is returned have
     to be picklable. headway: called with the number of a job and what it tells, first with 0 and None.
     """
-    waiting, suspects = deque(range(len(jobs))), deque()
+    waiting, suspects = deque(range(len(jobs))), deque[int]()
     workers: list[_Worker] = []
     threads = max(1, usable_cores() // width)
     try:

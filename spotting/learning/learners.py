@@ -188,7 +188,8 @@ class ContextLearner(Learner):
         seed = int(torch.randint(2**31, ()))
         generator = torch.Generator().manual_seed(seed)
         snippets, geometry, target = self._practice.draw(np.random.default_rng(seed), generator)
-        return sum(interval_loss(network(snippets.to(device), geometry.to(device)), target.to(device)).values())
+        terms = interval_loss(network(snippets.to(device), geometry.to(device)), target.to(device))
+        return torch.stack(list(terms.values())).sum()
 
     def reader(self, device: torch.device) -> Reader:
         return ContextReader(list(self.networks), DecodingSettings(), device)
