@@ -85,11 +85,11 @@ def run_jobs(
                 if worker is None:
                     worker = _Worker(task, threads)
                     workers.append(worker)
-                number = queue.popleft()
-                worker.give(number, jobs[number], alone)
+                job = queue.popleft()
+                worker.give(job, jobs[job], alone)
                 busy.append(worker)
                 if headway is not None:
-                    headway(number, 0, None)
+                    headway(job, 0, None)
             for worker, news, content in _news(busy, patience_s):
                 number = worker.number
                 if news == _HEADWAY:

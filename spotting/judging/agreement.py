@@ -27,7 +27,10 @@ class ApexError:
 def apex_error(recordings: Sequence[VideoIntervals], iou: float = HIT_IOU) -> ApexError:
     """Apex distances of the hits at the given IoU, less those where an apex was not coded."""
     hits = [
-        (t, p) for r in recordings for t, p in judge(r, iou).hits if t not in r.without_apex and p not in r.without_apex
+        (t, p)
+        for r in recordings
+        for t, p in judge(r, iou).hits
+        if t not in r.without_apex and p not in r.without_apex
     ]
     if not hits:
         return ApexError(0, np.nan, np.nan, np.nan)

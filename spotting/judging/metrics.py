@@ -168,7 +168,9 @@ def count(judgement: Judgement) -> Evaluation:
     return Evaluation(of("macro"), of("micro"))
 
 
-def evaluate(recordings: Iterable[VideoIntervals], iou: float = HIT_IOU, overlaps: Overlaps = iou_matrix) -> Evaluation:
+def evaluate(
+    recordings: Iterable[VideoIntervals], iou: float = HIT_IOU, overlaps: Overlaps = iou_matrix
+) -> Evaluation:
     """Counts summed over recordings."""
     return sum((count(judge(r, iou, overlaps)) for r in recordings), Evaluation())
 
