@@ -1,9 +1,12 @@
 """`Interval`, in clock ticks, `Spot`, the same event in seconds and source frames, and `Point`, a click inside one."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ..extract.timebase import Timebase
+
+if TYPE_CHECKING:
+    from .explanations import Explanation
 
 ExpressionType = Literal["macro", "micro"]
 EXPRESSION_TYPES: tuple[ExpressionType, ...] = get_args(ExpressionType)
@@ -48,7 +51,10 @@ class Interval:
 
 @dataclass(frozen=True, order=True)
 class Spot:
-    """One expression as a user reads it: in seconds since the first frame and in the video's own frames (0-based)."""
+    """One expression as a user reads it: in seconds since the first frame and in the video's own frames (0-based).
+
+    explanation: what was measured there, None where nobody measured.
+    """
 
     onset_s: float
     apex_s: float
@@ -58,6 +64,7 @@ class Spot:
     offset_frame: int
     type: ExpressionType
     confidence: float
+    explanation: "Explanation | None" = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, order=True)

@@ -11,6 +11,8 @@ from .intervals import EXPRESSION_TYPES, Spot
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .explanations import Explanation
+
 COLUMNS: tuple[str, ...] = (
     "video",
     "type",
@@ -21,6 +23,10 @@ COLUMNS: tuple[str, ...] = (
     "apex_frame",
     "offset_frame",
     "confidence",
+    "peak_motion",
+    "regions",
+    "speech",
+    "head_motion",
 )
 
 
@@ -31,7 +37,8 @@ class SpotResult:
     video: the path as it was given. intensity: (N,) expression intensity 0..1 per clock tick. segment: (N,) int,
     number of the unbroken stretch with a usable face, -1 where there is none. coverage: fraction of ticks with a
     usable face. warnings: one sentence each (damaged file, second face ...). provenance: JSON-serialisable account of
-    version, weights and options.
+    version, weights and options. scores: (N, 2) of macro and micro in 0..1, None from weights that do not tell; so
+    speaking: (N,) share of speech, 0..1.
     Raises ValueError if the two curves do not fit the time base.
     """
 
@@ -43,6 +50,8 @@ class SpotResult:
     coverage: float
     warnings: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    scores: np.ndarray | None = None
+    speaking: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = self.timebase.n_ticks
@@ -52,7 +61,11 @@ class SpotResult:
             )
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dict per spot, keyed by `COLUMNS`."""
+        """One dict per spot, keyed by `COLUMNS`.
+
+        peak_motion: % of the inter-ocular distance. regions: what moved, in words. speech: share of the time.
+        head_motion: degrees the head turned. None where it was not measured.
+        """
         return [
             {
                 "video": self.video,
@@ -64,6 +77,7 @@ class SpotResult:
                 "apex_frame": s.apex_frame,
                 "offset_frame": s.offset_frame,
                 "confidence": s.confidence,
+                **_explained(s.explanation),
             }
             for s in self.spots
         ]
@@ -77,3 +91,15 @@ class SpotResult:
     def count(self) -> dict[str, int]:
         """Number of spots of each type."""
         return {kind: sum(s.type == kind for s in self.spots) for kind in EXPRESSION_TYPES}
+
+
+def _explained(explanation: "Explanation | None") -> dict[str, Any]:
+    """The columns of a row that come from an explanation."""
+    if explanation is None:
+        return dict.fromkeys(("peak_motion", "regions", "speech", "head_motion"))
+    return {
+        "peak_motion": explanation.peak_motion,
+        "regions": explanation.regions,
+        "speech": explanation.speech,
+        "head_motion": explanation.head_rotation,
+    }

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..extract.features import FaceFeatures
 from ..models.checkpoint import Checkpoint, load_checkpoint
 from ..models.device import resolve_device
 from ..version import __version__
+from .explanations import explain_interval
 from .intervals import ExpressionType, Interval
 from .readers.base import Curves, Reader
 from .result import SpotResult
@@ -88,10 +90,14 @@ class Spotter:
     ) -> SpotResult:
         """The expressions of one video in seconds and in its own frames. types: only these."""
         found, curves = self.intervals(features, min_confidence)
+        wanted = [i for i in found if types is None or i.type in types]
+        spots = (
+            replace(i.on(features.timebase), explanation=explain_interval(features, i, curves.speaking)) for i in wanted
+        )
         source = features.provenance
         return SpotResult(
             video=str(source.get("source", {}).get("path", "")),
-            spots=tuple(i.on(features.timebase) for i in found if types is None or i.type in types),
+            spots=tuple(spots),
             intensity=curves.intensity,
             segment=np.asarray(features.segment),
             timebase=features.timebase,
@@ -103,6 +109,8 @@ class Spotter:
                 "min_confidence": min_confidence,
                 "extraction": source,
             },
+            scores=curves.scores,
+            speaking=curves.speaking,
         )
 
 

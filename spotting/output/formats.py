@@ -65,8 +65,12 @@ def render_csv(result: SpotResult, path: Path) -> str:
 
 
 def render_json(result: SpotResult, path: Path) -> str:
-    """Everything of the CSV and how it came about."""
-    spots = [{k: v for k, v in row.items() if k != "video"} for row in result.rows()]
+    """Everything of the CSV, the explanations whole, and how it came about."""
+    spots = [
+        {k: v for k, v in row.items() if k != "video"}
+        | {"explanation": None if spot.explanation is None else spot.explanation.to_dict()}
+        for row, spot in zip(result.rows(), result.spots, strict=True)
+    ]
     document = {
         "format": "facespot spots",
         "format_version": JSON_FORMAT_VERSION,

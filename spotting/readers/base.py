@@ -15,14 +15,15 @@ class Curves:
     """What a network says of each of N ticks; zero outside the segments.
 
     intensity: (N,) in 0..1. scores: (N, 2) of macro and micro in 0..1. reach: (N, 2) ticks to onset and offset of the
-    expression around the tick; ends: (N, 2, 3) of either class, onset, offset and neither. None from networks that do
-    not tell.
+    expression around the tick; ends: (N, 2, 3) of either class, onset, offset and neither; speaking: (N,) in 0..1.
+    None from networks that do not tell.
     """
 
     intensity: np.ndarray
     scores: np.ndarray
     reach: np.ndarray | None = None
     ends: np.ndarray | None = None
+    speaking: np.ndarray | None = None
 
 
 class Reader(ABC):

@@ -37,10 +37,12 @@ def test_csv_has_exactly_the_promised_columns_and_source_frames():
     rows = list(csv.reader(io.StringIO(render("csv", make_result()))))
     assert rows[0] == [
         "video", "type", "onset_s", "apex_s", "offset_s", "onset_frame", "apex_frame", "offset_frame", "confidence",
+        "peak_motion", "regions", "speech", "head_motion",
     ]  # fmt: skip
+    unexplained = ["", "", "", ""]
     assert rows[1:] == [
-        ["some folder/clip, one.mp4", "macro", "1.000", "1.500", "2.500", "25", "37", "62", "0.910"],
-        ["some folder/clip, one.mp4", "micro", "4.000", "4.100", "4.300", "100", "102", "107", "0.500"],
+        ["some folder/clip, one.mp4", "macro", "1.000", "1.500", "2.500", "25", "37", "62", "0.910", *unexplained],
+        ["some folder/clip, one.mp4", "micro", "4.000", "4.100", "4.300", "100", "102", "107", "0.500", *unexplained],
     ]
 
 
@@ -65,6 +67,7 @@ def test_json_adds_how_it_came_about():
     assert document["spots"][1] == {
         "type": "micro", "onset_s": 4.0, "apex_s": 4.1, "offset_s": 4.3,
         "onset_frame": 100, "apex_frame": 102, "offset_frame": 107, "confidence": 0.5,
+        "peak_motion": None, "regions": None, "speech": None, "head_motion": None, "explanation": None,
     }  # fmt: skip
 
 
