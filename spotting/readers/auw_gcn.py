@@ -21,6 +21,9 @@ class AuwGcnReader(Reader):
     def __init__(self, network: AUWGCN, settings: AuwDecoding, device: torch.device) -> None:
         self._network = network.to(device).eval()
         self._settings = settings
+        # The release keeps the best few of a video, however weak they are.
+        self.min_confidence = (0.0, 0.0)
+        self.min_ticks = min(2 * nearest + 1 for nearest, _ in settings.reach)
         self._device = device
 
     @classmethod

@@ -27,7 +27,13 @@ class Curves:
 
 
 class Reader(ABC):
-    """The networks of one checkpoint and how their answers are decoded."""
+    """The networks of one checkpoint and how their answers are decoded.
+
+    min_confidence: the weights' own, of macro and micro. min_ticks: shortest interval that is reported.
+    """
+
+    min_confidence: tuple[float, float]
+    min_ticks: int
 
     @abstractmethod
     def curves(self, features: FaceFeatures) -> Curves:

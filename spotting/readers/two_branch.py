@@ -38,6 +38,8 @@ class ContextReader(Reader):
         self._networks = [network.to(device).eval() for network in networks]
         self._voting = settings if isinstance(settings, VotingSettings) else None
         self._cut = None if self._voting is not None else settings
+        self.min_confidence = settings.min_confidence
+        self.min_ticks = self._voting.min_ticks if self._voting is not None else _shortest(settings)
         self._device = device
 
     @classmethod
@@ -107,6 +109,8 @@ class GIMReader(Reader):
     def __init__(self, network: GIMSpotter, settings: DecodingSettings, device: torch.device) -> None:
         self._network: nn.Module = network.to(device).eval()
         self._settings = settings
+        self.min_confidence = settings.min_confidence
+        self.min_ticks = _shortest(settings)
         self._device = device
 
     @classmethod
@@ -141,6 +145,10 @@ def gim_config(checkpoint: Checkpoint) -> GIMSpotterConfig:
 def _cut_settings(checkpoint: Checkpoint) -> DecodingSettings:
     least = checkpoint.config.get("min_confidence")
     return DecodingSettings() if least is None else DecodingSettings(min_confidence=tuple(least))
+
+
+def _shortest(settings: DecodingSettings) -> int:
+    return min(shortest for shortest, _ in settings.durations)
 
 
 def _decode_cut(
