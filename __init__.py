@@ -1,22 +1,57 @@
 """facespot: macro- and micro-expression spotting in raw, untrimmed video.
 
-`facespot.spot("video.mp4")` goes the whole way; everything else is in the subpackages.
+`facespot.spot("video.mp4")` goes the whole way, `facespot.spot_many` for many recordings, `Spotter` and
+`extract_features` step by step; everything else is in the subpackages.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import errors
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .spotting.spotter import spot
+    from .extract.features import FaceFeatures
+    from .extract.options import ExtractOptions
+    from .extract.pipeline import extract_features
+    from .spotting.intervals import Interval
+    from .spotting.many import SpotBatch, spot_many
+    from .spotting.result import SpotResult
+    from .spotting.spotter import Spotter, spot
 
-__all__ = ["__version__", "spot"]
+# Name -> module it lives in. Loaded on first use only: importing the package must not load torch.
+_LAZY = {
+    "ExtractOptions": ".extract.options",
+    "FaceFeatures": ".extract.features",
+    "Interval": ".spotting.intervals",
+    "SpotBatch": ".spotting.many",
+    "SpotResult": ".spotting.result",
+    "Spotter": ".spotting.spotter",
+    "extract_features": ".extract.pipeline",
+    "spot": ".spotting.spotter",
+    "spot_many": ".spotting.many",
+}
+
+__all__ = [
+    "ExtractOptions",
+    "FaceFeatures",
+    "Interval",
+    "SpotBatch",
+    "SpotResult",
+    "Spotter",
+    "__version__",
+    "errors",
+    "extract_features",
+    "spot",
+    "spot_many",
+]
 
 
 def __getattr__(name: str) -> Any:
-    # On first use only: importing the package must not load torch.
-    if name == "spot":
-        from .spotting.spotter import spot
-
-        return spot
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

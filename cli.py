@@ -1,200 +1,116 @@
-"""The command line. It turns options into library calls and results into text; heavy packages load inside the commands.
+"""The command line. Its commands are the modules of `commands`, each loaded when it is asked for.
 
 `spot VIDEO...` is short for `spot run VIDEO...`.
 """
 
 import importlib
-import sys
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem, get_completion_class
+from click_default_group import DefaultGroup
 
+from .commands.console import open_closed_streams
+from .commands.options import write_sections
 from .version import __version__
 
 DEFAULT_COMMAND = "run"
-# name -> (where the click command lives, what it does): other modules load only when their command is asked for.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("facespot.cli:run", "Find the expressions in videos (the default)."),
-    "extract": ("facespot.cli:extract", "Compute the features of videos and store them in the cache."),
-    "prepare": (
-        "facespot.commands.prepare:prepare",
-        "Compute the features of a whole data set, resumable, in parallel.",
-    ),
-    "train": ("facespot.commands.learning:train", "Learn from one labelled moment per expression."),
-    "evaluate": ("facespot.commands.learning:evaluate", "Judge intervals, or train and judge subject by subject."),
-    "simulate": ("facespot.commands.learning:simulate", "Make a simulated twin of an annotated data set."),
+# Section of the help -> name -> what it does. The command is the function of that name in the module of that name.
+SECTIONS: dict[str, dict[str, str]] = {
+    "Spotting": {
+        "run": "Find the expressions in videos (the default).",
+        "extract": "Compute the features of videos and store them in the cache.",
+        "cache": "Show or clear the features that are kept.",
+    },
+    "Data sets and learning": {
+        "prepare": "Compute the features of a whole data set, resumable, in parallel.",
+        "train": "Learn from one labelled moment per expression.",
+        "evaluate": "Judge intervals, or train and judge subject by subject.",
+        "simulate": "Make a simulated twin of an annotated data set.",
+    },
 }
-FORMAT_NAMES = ("csv", "json", "elan", "bids", "vtt", "textgrid")
+COMMANDS = {name: summary for section in SECTIONS.values() for name, summary in section.items()}
+SHELLS = ("bash", "zsh", "fish")
 
 
-class LazyGroup(click.Group):
-    """Commands by name from `COMMANDS`, imported on use; anything else on the line goes to `DEFAULT_COMMAND`."""
+class LazyCommands(Mapping[str, click.Command]):
+    """The commands of `COMMANDS`, imported on use."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        return getattr(importlib.import_module(f".commands.{name}", __package__), name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in COMMANDS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class SpotGroup(DefaultGroup):
+    """Anything on the line that is no command goes to `DEFAULT_COMMAND`, whose options the help shows too."""
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        open_closed_streams()
+        return super().main(*args, **settings)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        module, attribute = COMMANDS[name][0].split(":")
-        return getattr(importlib.import_module(module), attribute)
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        own_options = {name for option in self.get_params(ctx) for name in option.opts}
-        if args and args[0] not in COMMANDS and args[0] not in own_options:
-            args = [DEFAULT_COMMAND, *args]
-        return super().parse_args(ctx, args)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS] VIDEO...")
         formatter.write_usage(ctx.command_path, "COMMAND [OPTIONS] ...", prefix="   or: ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        default = self.get_command(ctx, DEFAULT_COMMAND)
-        own = [record for p in self.get_params(ctx) if (record := p.get_help_record(ctx))]
-        rows = [record for p in default.params if isinstance(p, click.Option) and (record := p.get_help_record(ctx))]
-        with formatter.section("Options"):
-            formatter.write_dl(rows + own)
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+        default = self.commands[DEFAULT_COMMAND]
+        write_sections(default, ctx, formatter, [*default.params, *self.get_params(ctx)])
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            return [*found, *self.commands[DEFAULT_COMMAND].shell_complete(ctx, incomplete)]
+        # What is no command is a video.
+        return found or [CompletionItem(incomplete, type="file")]
 
 
-class FaceChoice(click.ParamType):
-    """longest, largest, or a number counted from 0."""
-
-    name = "face"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | int:
-        if isinstance(value, int) or value in ("longest", "largest"):
-            return value
-        if value.isascii() and value.isdigit():
-            return int(value)
-        self.fail(f"{value!r} is none of longest, largest, 0, 1, 2 ...", param, ctx)
-
-
-class FormatList(click.ParamType):
-    """Names from `FORMAT_NAMES` with commas between them."""
-
-    name = "formats"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        names = tuple(dict.fromkeys(part.strip().lower() for part in value.split(",")))
-        for name in names:
-            if name not in FORMAT_NAMES:
-                self.fail(f"{name!r} is none of {', '.join(FORMAT_NAMES)}", param, ctx)
-        return names
+def _print_completion(ctx: click.Context, parameter: click.Parameter, shell: str | None) -> None:
+    if shell and not ctx.resilient_parsing:
+        click.echo(get_completion_class(shell)(ctx.command, {}, "spot", "_SPOT_COMPLETE").source())
+        ctx.exit()
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=SpotGroup,
+    commands=LazyCommands(),
+    default=DEFAULT_COMMAND,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit code: 0 done, 2 wrong usage, 3 no such file, 4 not a video, 5 no face, 6 too short, 7 bad weights, "
     "8 bad annotations, 1 anything else; with several videos, that of the first one that failed.",
 )
+@click.option(
+    "--completion",
+    type=click.Choice(SHELLS),
+    callback=_print_completion,
+    is_eager=True,
+    expose_value=False,
+    help="Print what makes a shell complete commands, options and files, and stop.",
+)
 @click.version_option(__version__, "--version", prog_name="spot", message="%(prog)s %(version)s")
 def main() -> None:
     """Find macro- and micro-expressions in raw video: when each one starts, peaks and ends.
 
-    Writes VIDEO.spots.csv beside every VIDEO. A VIDEO is any file FFmpeg reads, or a folder of numbered images
-    (with --fps). To spot a file that is named like a command, write ./ before it.
+    Writes VIDEO.spots.csv beside every VIDEO. A VIDEO is any file FFmpeg reads, a folder of numbered images (with
+    --fps), or a folder with videos in it. To spot a file that is named like a command, write ./ before it.
     """
-
-
-_VIDEOS = click.argument("videos", nargs=-1, required=True, metavar="VIDEO...", type=click.Path(path_type=Path))
-_FACE = click.option(
-    "--face",
-    type=FaceChoice(),
-    default="longest",
-    show_default=True,
-    metavar="N|longest|largest",
-    help="Whom to follow when several people are seen; N counts from 0, as the warning lists them.",
-)
-_FPS = click.option(
-    "--fps", type=click.FloatRange(0, min_open=True), metavar="RATE", help="Images a second, for folders of images."
-)
-_CACHE = click.option(
-    "--cache",
-    metavar="DIR|none",
-    help="Where features are kept, so that a second run is quick.  [default: the user's cache folder]",
-)
-_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-
-
-@click.command()
-@_VIDEOS
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Write here instead of beside the video.",
-)
-@click.option(
-    "--format",
-    "formats",
-    type=FormatList(),
-    default="csv",
-    show_default=True,
-    metavar="LIST",
-    help=f"What to write, with commas between: {', '.join(FORMAT_NAMES)}.",
-)
-@click.option("--plot", is_flag=True, help="Also draw VIDEO.spots.png.")
-@click.option(
-    "--type",
-    "kind",
-    type=click.Choice(["macro", "micro", "all"]),
-    default="all",
-    show_default=True,
-    help="Which expressions to report.",
-)
-@click.option(
-    "--min-confidence",
-    type=click.FloatRange(0, 1),
-    metavar="X",
-    help="Leave out what is less certain.  [default: comes with the weights]",
-)
-@_FACE
-@_FPS
-@_CACHE
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Other weights than those that come with facespot.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-    default="auto",
-    show_default=True,
-    help="Where the network runs.",
-)
-@_QUIET
-def run(**options: Any) -> None:
-    """Find the expressions in every VIDEO.
-
-    Writes VIDEO.spots.csv beside each one, or under --output, and prints a table.
-    """
-    from .commands.run import spot_videos
-
-    sys.exit(spot_videos(**options))
-
-
-@click.command()
-@_VIDEOS
-@_FACE
-@_FPS
-@_CACHE
-@_QUIET
-def extract(**options: Any) -> None:
-    """Compute the features of every VIDEO and store them in the cache, for `spot VIDEO...` to find."""
-    from .commands.run import extract_videos
-
-    sys.exit(extract_videos(**options))
 
 
 if __name__ == "__main__":

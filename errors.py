@@ -31,10 +31,18 @@ class TooShortError(FacespotError):
     exit_code = 6
 
 
+class CacheError(FacespotError):
+    """Features were to be kept and could not be."""
+
+
 class WeightsError(FacespotError):
     """A weights file is missing, damaged or of another format version."""
 
     exit_code = 7
+
+
+class LostProcessError(FacespotError):
+    """The process that was at work died, or was ended because it made no headway."""
 
 
 class AnnotationError(FacespotError):

@@ -33,7 +33,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def user_cache_folder() -> Path:
-    """Where this platform keeps what programs can make again."""
+    """Where this platform keeps what programs can make again. Raises FileNotFoundError for a user without a home."""
     from platformdirs import user_cache_path
 
-    return user_cache_path("facespot", appauthor=False)
+    try:
+        folder = user_cache_path("facespot", appauthor=False)
+    except (KeyError, RuntimeError):
+        folder = Path()
+    if not folder.is_absolute():
+        raise FileNotFoundError("no home folder of this user is known")
+    return folder

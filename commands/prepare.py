@@ -7,58 +7,50 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import FacespotError
+from .console import Console, reporting
+from .options import FILE, FOLDER, shared
 
 if TYPE_CHECKING:
     from ..spotting.datasets.layouts import LayoutReport
-    from ..spotting.datasets.prepare import Outcome, PrepareSummary
+    from ..spotting.datasets.prepare import Outcome
 
 _MOST_LINES = 20  # of the layout report, without --verbose
 
 
 @click.command()
-@click.argument("dataset_root", type=click.Path(path_type=Path))
+@click.argument("dataset_root", type=FILE)
 @click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     metavar="FEATURES",
     help="Folder for the features; what is there already is kept.",
 )
 @click.option(
     "--annotations",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Coding sheet, points.csv, ELAN or BORIS file to compare the folder with.",
 )
-@click.option(
-    "--processes",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Recordings at work at once, never more than the cores.  [default: the cores]",
-)
+@shared("jobs", "--processes")
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
     help="Let the workers of a running Dask scheduler do the work (tcp://host:8786); see docs/cluster.md.",
 )
-@click.option("--face", default="longest", show_default=True, metavar="N|longest|largest", help="Whom to follow.")
-@click.option(
-    "--fps",
-    type=click.FloatRange(0, min_open=True),
-    metavar="RATE",
-    help="Images a second of folders whose layout does not tell it.",
-)
+@shared("face")
+@shared("fps", help="Images a second of folders whose layout does not tell it.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every video as it is done, and the whole layout report.")
-@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@shared("quiet")
+@reporting
 def prepare(
     dataset_root: Path,
     output: Path,
     annotations: Path | None,
-    processes: int | None,
+    jobs: int | None,
     scheduler: str | None,
-    face: str,
+    face: str | int,
     fps: float | None,
     verbose: bool,
     quiet: bool,
@@ -69,80 +61,52 @@ def prepare(
     It can be stopped at any moment and started again. One bad recording is reported and the others go on; the exit
     code is that of the first one that failed.
     """
-    # The cluster's libraries report lost connections at length; the summary says what became of the recordings.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    try:
-        summary = _prepare(dataset_root, output, annotations, processes, scheduler, face, fps, verbose, quiet)
-    except FacespotError as error:
-        click.echo(f"spot: error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        click.echo(f"spot: error: {error}", err=True)
-        sys.exit(1)
-    for outcome in summary.failures:
-        click.echo(f"spot: error: {outcome.message}", err=True)
-    if not quiet:
-        click.echo(
-            f"{len(summary.outcomes)} recordings: {summary.count('made')} prepared, {summary.count('kept')} were there "
-            f"already, {len(summary.failures)} failed -> {click.format_filename(output)}"
-        )
-    sys.exit(summary.exit_code)
-
-
-def _prepare(
-    root: Path,
-    output: Path,
-    annotations: Path | None,
-    processes: int | None,
-    scheduler: str | None,
-    face: str,
-    fps: float | None,
-    verbose: bool,
-    quiet: bool,
-) -> "PrepareSummary":
-    from tqdm import tqdm
-
     from ..extract.options import ExtractOptions
     from ..spotting.datasets.annotations import read_annotations
     from ..spotting.datasets.layouts import check_layout, scan_dataset
     from ..spotting.datasets.prepare import prepare as prepare_recordings
 
-    try:
-        options = ExtractOptions(face=face)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--face") from None
+    # The cluster's libraries report lost connections at length; the summary says what became of the recordings.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    console = Console(quiet)
     records = None if annotations is None else read_annotations(annotations, fps)
-    report = check_layout(scan_dataset(root), records)
-    if not quiet:
-        _show(report, verbose)
-    with tqdm(total=len(report.recordings), unit=" videos", disable=quiet or None, file=sys.stderr) as bar:
+    report = check_layout(scan_dataset(dataset_root), records)
+    _show(console, report, verbose)
+    with console.bars(len(report.recordings), "videos") as bars:
 
         def done(outcome: "Outcome") -> None:
-            bar.update()
+            bars.advance()
             if verbose:
-                bar.write(f"{outcome.recording.video}: {outcome.status}", file=sys.stderr)
+                console.note(f"{outcome.recording.video}: {outcome.status}")
 
-        return prepare_recordings(
+        summary = prepare_recordings(
             report.recordings,
-            root,
+            dataset_root,
             output,
-            options=options,
+            options=ExtractOptions(face=face),
             fps=fps,
-            processes=processes,
+            processes=jobs,
             scheduler=scheduler,
             progress=done,
         )
+    for outcome in summary.failures:
+        console.error(outcome.message)
+    console.say(
+        f"{len(summary.outcomes)} recordings: {summary.count('made')} prepared, {summary.count('kept')} were there "
+        f"already, {len(summary.failures)} failed -> {click.format_filename(output)}"
+    )
+    sys.exit(summary.exit_code)
 
 
-def _show(report: "LayoutReport", verbose: bool) -> None:
+def _show(console: Console, report: "LayoutReport", verbose: bool) -> None:
     per_dataset: dict[str, int] = {}
     for recording in report.recordings:
         per_dataset[recording.dataset] = per_dataset.get(recording.dataset, 0) + 1
     for dataset, count in per_dataset.items():
-        click.echo(f"{dataset}: {count} recordings")
+        console.say(f"{dataset}: {count} recordings")
     lines = report.lines()
     shown = lines if verbose else lines[:_MOST_LINES]
     for line in shown:
-        click.echo(f"  {line}")
+        console.say(f"  {line}")
     if len(lines) > len(shown):
-        click.echo(f"  and {len(lines) - len(shown)} more lines like these, with --verbose")
+        console.say(f"  and {len(lines) - len(shown)} more lines like these, with --verbose")

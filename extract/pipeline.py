@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NoFaceError, NotAVideoError, TooShortError, VideoNotFoundError
+from ..errors import CacheError, NoFaceError, NotAVideoError, TooShortError
 from ..version import __version__
 from .cache import CacheKey, DamagedEntryError, FeatureCache, cache_key
 from .face.following import FaceReport, FollowStats, choose_subject, follow_face, scan_subjects
@@ -23,8 +23,9 @@ from .features import SNIPPET_STEPS, FaceFeatures
 from .motion.snippets import TickRow, build_snippets
 from .options import ExtractOptions
 from .reading.frames import FaceFrame, VideoFrame
+from .reading.stream import PendingFrame, VideoStream
 from .reading.thinning import thin_to_clock
-from .reading.video import PendingFrame, VideoStream, open_video
+from .reading.video import check_source, open_video
 from .regions import KEPT_MESH_POINTS, ROI_NAMES
 from .threads import in_background, single_threaded_opencv
 from .timebase import Timebase
@@ -33,6 +34,11 @@ Progress = Callable[[int, int | None], None]
 
 # Half a snippet. Shorter, and a tick sees neither a rise nor a fall completed.
 MIN_TICKS = 9
+# Half of the pictures further apart than this is no video of a face. Its clock, mostly a damaged frame rate, would
+# fill the disk with empty ticks.
+SLOWEST_PERIOD_S = 1.0
+_QUEUED_BYTES = 96 << 20  # of pictures that wait between two stages
+_MOST_QUEUED = 8
 
 
 def extract_features(
@@ -41,22 +47,22 @@ def extract_features(
     *,
     fps: float | None = None,
     cache: FeatureCache | str | os.PathLike[str] | None = None,
+    must_store: bool = False,
     progress: Progress | None = None,
 ) -> FaceFeatures:
     """Features of one recording, from `cache` if it holds them; otherwise extracted, and stored there if one is given.
 
-    fps: pictures a second of a folder of images; says nothing about a file. progress: called as (frames done, frames in
-    all or None) from the calling thread; the first pass keeps calling with 0 done, since only it finds out how many
-    frames there are.
+    fps: pictures a second of a folder of images; says nothing about a file. must_store: features that cannot be stored
+    are an error, where they are a warning otherwise. progress: called as (frames done, frames in all or None) from the
+    calling thread; the first pass keeps calling with 0 done, since only it finds out how many frames there are.
     snippets are float16, landmarks float32, memory-mapped. `provenance` holds source, options, library_version,
     coverage, face_report and warnings (sentences for the user).
-    Raises VideoNotFoundError, NotAVideoError, NoFaceError (with what was seen), TooShortError; ValueError for options
-    that do not exist.
+    Raises VideoNotFoundError, NotAVideoError, NoFaceError (with what was seen), TooShortError, with `must_store`
+    CacheError; ValueError for options that do not exist.
     """
     options = options or ExtractOptions()
     path = Path(path)
-    if not path.exists():
-        raise VideoNotFoundError(f"{path}: no such file or folder; check the name")
+    check_source(path)
     if cache is None:
         return _extract(path, options, fps, progress)
     if not isinstance(cache, FeatureCache):
@@ -64,7 +70,8 @@ def extract_features(
     try:
         key = features_key(path, options, fps=fps)
     except OSError as error:
-        raise NotAVideoError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        named = error.filename or path  # of a folder, which image
+        raise NotAVideoError(f"{named}: cannot be read ({error.strerror}); check its permissions") from error
     late_warnings = []
     try:
         features = cache.load(key)
@@ -76,6 +83,8 @@ def extract_features(
         try:
             cache.store(key, features)
         except OSError as error:
+            if must_store:
+                raise CacheError(f"{path}: the features could not be stored in {cache.folder} ({error})") from error
             late_warnings.append(f"the features could not be cached ({error})")
     # These belong to this run and this name of the recording, not to what is stored.
     provenance = dict(features.provenance)
@@ -98,7 +107,7 @@ def _extract(path: Path, options: ExtractOptions, fps: float | None, progress: P
     stats = FollowStats()
     frame_times: list[float] = []
     with open_video(path, fps) as stream, _RowSpool() as spool, single_threaded_opencv():
-        pictures = in_background(_needed_frames(stream, frame_times))
+        pictures = in_background(_needed_frames(stream, frame_times), _queue_depth(stream))
         faces = in_background(follow_face(pictures, subject, stats))
         try:
             rows = build_snippets(
@@ -142,21 +151,34 @@ def _extract(path: Path, options: ExtractOptions, fps: float | None, progress: P
 
 def _scan(path: Path, fps: float | None, progress: Progress | None) -> tuple[list[Subject], int]:
     """Who is in the recording, and how many frames it really has."""
+    times: list[float] = []
     with open_video(path, fps) as stream:
 
         def sampled() -> Iterator[VideoFrame]:
             due = 0.0
             for frame in stream.pending():
+                times.append(frame.time)
                 if frame.time >= due and (developed := frame.develop()) is not None:
                     due = frame.time + SCAN_PERIOD_S - 1e-3
                     yield developed
 
-        looks = in_background(sampled())
+        looks = in_background(sampled(), _queue_depth(stream))
         try:
             subjects = scan_subjects(_watched_scan(looks, stream.n_frames_hint, progress))
         finally:
             looks.close()
-        return subjects, stream.n_frames
+    period_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    if period_s > SLOWEST_PERIOD_S:
+        raise NotAVideoError(
+            f"{path}: its pictures are {period_s:.3g} s apart, too far to see an expression; "
+            "the frame rate is damaged, or this is a slide show"
+        )
+    return subjects, len(times)
+
+
+def _queue_depth(stream: VideoStream) -> int:
+    """How many pictures may wait between two stages."""
+    return int(np.clip(_QUEUED_BYTES // (3 * stream.width * stream.height), 1, _MOST_QUEUED))
 
 
 def _watched_scan(
@@ -233,10 +255,10 @@ def _refuse_useless(path: Path, features: FaceFeatures, report: FaceReport, seen
             f"give a recording of at least {MIN_TICKS / timebase.rate:.1f} s"
         )
     lost = ", ".join(f"{count} {cause}" for cause, count in sorted(report.lost.items()))
-    stretches = features.segments()
-    if not stretches:
+    segments = features.segments()
+    if not segments:
         raise NoFaceError(f"{path}: the face could not be followed in any frame ({lost}); seen: {seen}")
-    longest = max(end - start for start, end in stretches)
+    longest = max(end - start for start, end in segments)
     if longest < MIN_TICKS:
         raise TooShortError(
             f"{path}: the longest stretch with the face lasts {longest / timebase.rate:.2f} s, at least "

@@ -74,6 +74,14 @@ class Explanation:
     speech: float | None
     action_units: tuple[ActionUnit, ...]
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Explanation":
+        """From `to_dict` or `dataclasses.asdict`, also by way of JSON. Raises KeyError or TypeError for others."""
+        named = ("region", "side", "out", "up", "size")
+        moved = tuple(RegionMotion(**{name: m[name] for name in named}) for m in values["moved"])
+        units = tuple(ActionUnit(**unit) for unit in values["action_units"])
+        return cls(**{**values, "moved": moved, "action_units": units})
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-serialisable; the directions of each region in words beside its numbers."""
         values = asdict(self)

@@ -16,9 +16,11 @@ from ..models.checkpoint import Checkpoint, load_checkpoint
 from ..models.device import resolve_device
 from ..version import __version__
 from .explanations import explain_interval
-from .intervals import ExpressionType, Interval
+from .intervals import EXPRESSION_TYPES, ExpressionType, Interval
 from .readers.base import Curves, Reader
 from .result import SpotResult
+from .thresholds import Confidence, chosen_types, least_confidence
+from .tidying import cut_off, cut_off_warnings, tidy, types_of_cut_off
 
 if TYPE_CHECKING:
     import torch
@@ -75,43 +77,77 @@ class Spotter:
         """What the networks say of each tick of one video."""
         return self.reader.curves(features)
 
-    def intervals(self, features: FaceFeatures, min_confidence: float | None = None) -> tuple[list[Interval], Curves]:
-        """The expressions on the clock, and the curves they come from. min_confidence: of both types, instead of the
-        weights' own."""
+    def intervals(
+        self, features: FaceFeatures, min_confidence: Confidence | None = None
+    ) -> tuple[list[Interval], Curves]:
+        """The expressions on the clock, and the curves they come from. min_confidence: as in `spot`."""
+        least = least_confidence(min_confidence, self.reader.min_confidence)
         curves = self.curves(features)
-        return self.reader.decode(curves, features.segments(), min_confidence), curves
+        return self._decode(curves, features.segments(), least), curves
+
+    def _decode(self, curves: Curves, segments: list[tuple[int, int]], least: tuple[float, float]) -> list[Interval]:
+        found = self.reader.decode(curves, segments, least)
+        if self.reader.types_by_length:
+            each = dict(zip(EXPRESSION_TYPES, least, strict=True))
+            typed = types_of_cut_off(found, curves.scores, segments)
+            found = [i for i in typed if i.confidence >= each[i.type]]
+        return tidy(found, curves.intensity)
 
     def spot(
         self,
         features: FaceFeatures,
         *,
-        min_confidence: float | None = None,
-        types: Sequence[ExpressionType] | None = None,
+        min_confidence: Confidence | None = None,
+        types: ExpressionType | Sequence[ExpressionType] | None = None,
     ) -> SpotResult:
-        """The expressions of one video in seconds and in its own frames. types: only these."""
-        found, curves = self.intervals(features, min_confidence)
-        wanted = [i for i in found if types is None or i.type in types]
-        spots = (
-            replace(i.on(features.timebase), explanation=explain_interval(features, i, curves.speaking)) for i in wanted
-        )
+        """The expressions of one video in seconds and in its own frames.
+
+        min_confidence: instead of the weights' own, one number for both types, (macro, micro), or a dict by type.
+        types: only these. Raises ValueError or TypeError for others than there can be (see `thresholds`).
+        """
+        least = least_confidence(min_confidence, self.reader.min_confidence)
+        wanted = chosen_types(types)
+        segments = features.segments()
+        curves = self.curves(features)
+        found = [i for i in self._decode(curves, segments, least) if i.type in wanted]
+        # Only where nothing was found: how near the strongest candidate came tells a calm face from a poor network.
+        candidates = found or [i for i in self._decode(curves, segments, (0.0, 0.0)) if i.type in wanted]
         source = features.provenance
+        spots = tuple(
+            replace(
+                i.on(features.timebase, cut_off(i, segments)),
+                explanation=explain_interval(features, i, curves.speaking),
+            )
+            for i in found
+        )
         return SpotResult(
             video=str(source.get("source", {}).get("path", "")),
-            spots=tuple(spots),
+            spots=spots,
             intensity=curves.intensity,
             segment=np.asarray(features.segment),
             timebase=features.timebase,
             coverage=features.coverage,
-            warnings=tuple(source.get("warnings", ())),
+            warnings=(*source.get("warnings", ()), *cut_off_warnings(spots, features.timebase)),
             provenance={
                 "facespot": __version__,
                 **self._origin,
-                "min_confidence": min_confidence,
+                "min_confidence": dict(zip(EXPRESSION_TYPES, least, strict=True)),
+                "types": list(wanted),
                 "extraction": source,
             },
+            min_confidence=least,
+            strongest=max((i.confidence for i in candidates), default=None),
+            face=_chosen_face(source),
             scores=curves.scores,
             speaking=curves.speaking,
         )
+
+
+def _chosen_face(source: dict[str, Any]) -> int | None:
+    """The number of the followed face where a caller chose one; by itself the one seen longest is followed."""
+    if source.get("options", {}).get("face", "longest") == "longest":
+        return None
+    return source.get("face_report", {}).get("chosen")
 
 
 def spot(
@@ -119,8 +155,8 @@ def spot(
     *,
     weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
-    min_confidence: float | None = None,
-    types: Sequence[ExpressionType] | None = None,
+    min_confidence: Confidence | None = None,
+    types: ExpressionType | Sequence[ExpressionType] | None = None,
     face: str | int = "longest",
     fps: float | None = None,
     cache: "FeatureCache | str | os.PathLike[str] | None" = None,
@@ -128,11 +164,16 @@ def spot(
 ) -> SpotResult:
     """The expressions in one recording, from the file to the intervals.
 
-    Arguments, and what is raised, as in `Spotter.load`, `Spotter.spot` and `extract_features`.
+    Arguments, and what is raised, as in `Spotter.load`, `Spotter.spot` and `extract_features`. Several recordings:
+    `spot_many`.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"spot takes the path of one recording, not a {type(path).__name__}; spot_many takes several")
     from ..extract.options import ExtractOptions
     from ..extract.pipeline import extract_features
 
+    chosen_types(types)  # before minutes of work
     spotter = Spotter.load(weights, device)
+    least_confidence(min_confidence, spotter.reader.min_confidence)
     features = extract_features(path, ExtractOptions(face=face), fps=fps, cache=cache, progress=progress)
     return spotter.spot(features, min_confidence=min_confidence, types=types)

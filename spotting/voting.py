@@ -71,13 +71,25 @@ def _vote_segment(
     taken: list[tuple[int, int, ExpressionType, float]] = []
     # Ticks without any weight vote for nothing, even where no confidence is asked for.
     least = max(0.5 * min(settings.min_confidence), np.finfo(np.float32).tiny)
-    while weight.size and weight[best := int(np.argmax(weight))] >= least:
-        shared = np.minimum(offset, offset[best]) - np.maximum(onset, onset[best]) + 1
-        joint = np.maximum(offset, offset[best]) - np.minimum(onset, onset[best]) + 1
-        votes = weight * (shared / joint > settings.agree)
-        votes[best] = weight[best]
-        a = float(votes @ onset / votes.sum())
-        b = float(votes @ offset / votes.sum())
+    # A tick's interval holds the tick itself: those whose interval meets another one lie no further from it than these.
+    back, ahead = (int(np.ceil(side.max(initial=0.0))) for side in (ticks - onset, offset - ticks))
+
+    def near(start: float, end: float) -> slice:
+        return slice(max(int(start) - ahead, 0), int(np.ceil(end)) + back + 1)
+
+    # Weights only ever fall to zero, so that their order is that of the beginning.
+    for best in np.argsort(-weight, kind="stable"):
+        if scores[best] < least:
+            break
+        if not weight[best]:
+            continue
+        part = near(onset[best], offset[best])
+        shared = np.minimum(offset[part], offset[best]) - np.maximum(onset[part], onset[best]) + 1
+        joint = np.maximum(offset[part], offset[best]) - np.minimum(onset[part], onset[best]) + 1
+        votes = weight[part] * (shared / joint > settings.agree)
+        votes[best - part.start] = weight[best]
+        a = float(votes @ onset[part] / votes.sum())
+        b = float(votes @ offset[part] / votes.sum())
         first, last = round(a), round(b)
         inside = scores[first : last + 1]
         confidence = float(np.mean(np.sort(inside)[-max(1, len(inside) // 2) :]))
@@ -86,8 +98,10 @@ def _vote_segment(
         if confidence >= settings.min_confidence[EXPRESSION_TYPES.index(kind)] and length >= settings.min_ticks:
             taken.append((first, last, kind, min(confidence, 1.0)))
         # Whoever voted for this interval, or for one that mostly repeats it, has been heard.
-        shared = np.minimum(offset, b) - np.maximum(onset, a) + 1
-        shorter = np.minimum(offset - onset, b - a) + 1
-        weight[(shared > settings.overlap * shorter) | ((ticks >= first) & (ticks <= last))] = 0.0
+        part = near(a, b)
+        shared = np.minimum(offset[part], b) - np.maximum(onset[part], a) + 1
+        shorter = np.minimum(offset[part] - onset[part], b - a) + 1
+        weight[part][shared > settings.overlap * shorter] = 0.0
+        weight[first : last + 1] = 0.0
         weight[best] = 0.0
     return taken

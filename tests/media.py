@@ -133,6 +133,31 @@ def set_avi_frame_count(avi: Path, count: int) -> Path:
     return avi
 
 
+def set_avi_frame_period(avi: Path, seconds: int) -> Path:
+    """Let the headers of an AVI file say that every picture stays this long."""
+    data = bytearray(avi.read_bytes())
+    stream = data.index(b"strh") + 8 + 20
+    data[stream : stream + 8] = struct.pack("<II", seconds, 1)
+    avi.write_bytes(data)
+    return avi
+
+
+def set_last_ogg_time(ogg: Path, frames: int) -> Path:
+    """Let the last page of an Ogg file with VP8 in it claim to end at this frame."""
+    data = bytearray(ogg.read_bytes())
+    page = data.rindex(b"OggS")
+    data[page + 6 : page + 14] = struct.pack("<Q", frames << 32)
+    data[page + 22 : page + 26] = bytes(4)  # where the checksum stands counts as zeros
+    checksum = 0
+    for byte in data[page:]:
+        checksum ^= byte << 24
+        for _ in range(8):
+            checksum = (checksum << 1 ^ (0x04C11DB7 if checksum & 0x80000000 else 0)) & 0xFFFFFFFF
+    data[page + 22 : page + 26] = struct.pack("<I", checksum)
+    ogg.write_bytes(data)
+    return ogg
+
+
 def truncate(path: Path, fraction: float) -> Path:
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * fraction)])
     return path

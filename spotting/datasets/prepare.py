@@ -6,10 +6,8 @@ bytes, wherever and in which order they were made: nothing stored tells time, ma
 """
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,9 +17,9 @@ from ...errors import FacespotError, VideoNotFoundError
 from ...extract.cache import DamagedEntryError, FeatureCache
 from ...extract.features import FaceFeatures
 from ...extract.options import ExtractOptions
-from ...processes import process_pool, usable_cores
+from ...processes import Headway, pool_width, run_jobs
 from .layouts import Recording
-from .prepared import INDEX_NAME, PreparedVideo, read_index, write_index
+from .prepared import PreparedVideo, update_index
 
 Extract = Callable[..., FaceFeatures]
 
@@ -84,26 +82,26 @@ def prepare(
     root, output = Path(root).absolute(), Path(output).absolute()
     output.mkdir(parents=True, exist_ok=True)
     task = partial(prepare_one, root=root, output=output, options=options or ExtractOptions(), fps=fps, extract=extract)
-    if scheduler is None:
-        width = max(1, min(processes or usable_cores(), usable_cores(), len(recordings)))
-        open_executor: Callable[[int], AbstractContextManager[Executor]] = process_pool
-    else:
-        width = len(recordings)
-        open_executor = partial(_cluster_executor, scheduler)
     found: dict[Recording, Outcome] = {}
     jobs = [replace(recording, path=recording.path.absolute()) for recording in recordings]
-    for outcome in _outcomes(jobs, task, open_executor, width):
+    if scheduler is None:
+        outcomes = _on_this_machine(jobs, task, pool_width(processes, len(jobs)))
+    else:
+        outcomes = _on_a_cluster(jobs, task, scheduler)
+    for outcome in outcomes:
         found[outcome.recording] = outcome
         if progress is not None:
             progress(outcome)
     summary = PrepareSummary(tuple(found[job] for job in jobs))
-    _update_index(output, summary)
+    names = [(recording.dataset, recording.video) for recording in jobs]
+    update_index(output, names, [outcome.prepared for outcome in summary.outcomes if outcome.prepared])
     FeatureCache(output).remove_abandoned()
     return summary
 
 
 def prepare_one(
     recording: Recording,
+    headway: Headway | None = None,
     *,
     root: Path,
     output: Path,
@@ -124,7 +122,8 @@ def prepare_one(
             features = None
         status: Literal["made", "kept"] = "made" if features is None else "kept"
         if features is None:
-            features = (extract or extract_features)(recording.path, options, fps=fps)
+            extract = extract or partial(extract_features, progress=headway)
+            features = extract(recording.path, options, fps=fps)
             cache.store(key, replace(features, provenance=_portable(features.provenance, recording.path, root)))
         prepared = PreparedVideo(
             recording.dataset,
@@ -155,52 +154,18 @@ def _portable(provenance: dict[str, Any], path: Path, root: Path) -> dict[str, A
     return shorten(provenance)
 
 
-def _outcomes(
-    jobs: Sequence[Recording],
-    task: Callable[[Recording], Outcome],
-    open_executor: Callable[[int], AbstractContextManager[Executor]],
-    width: int,
-) -> Iterator[Outcome]:
-    """Outcomes as they come. When a process dies, whoever was at work is tried once more on its own: the one that kills
-    its process again is the culprit."""
-    waiting, suspects = deque(jobs), deque()
-    while waiting or suspects:
-        alone = bool(suspects)
-        queue = suspects if alone else waiting
-        running: dict[Future, Recording] = {}
-        try:
-            with open_executor(1 if alone else width) as executor:
-                while queue or running:
-                    while queue and len(running) < (1 if alone else width):
-                        job = queue.popleft()
-                        try:
-                            running[executor.submit(task, job)] = job
-                        except BrokenExecutor:
-                            queue.appendleft(job)
-                            raise
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        outcome = _result(future, running[future])
-                        del running[future]
-                        yield outcome
-        except BrokenExecutor:
-            if not alone:
-                suspects.extend(running.values())
-            for job in running.values() if alone else ():
-                message = f"{job.path}: the process at work on it died twice, perhaps for want of memory"
-                yield Outcome(job, "failed", message=message, exit_code=1)
+def _on_this_machine(jobs: Sequence[Recording], task: Callable[..., Outcome], width: int) -> Iterator[Outcome]:
+    """Outcomes as they come, also of recordings that end the processes at work on them."""
+    for finished in run_jobs(task, jobs, width):
+        job = jobs[finished.number]
+        if finished.error is None:
+            yield replace(finished.value, recording=job)
+        else:
+            yield Outcome(job, "failed", message=f"{job.path}: {finished.error}", exit_code=1)
 
 
-def _result(future: Future, job: Recording) -> Outcome:
-    try:
-        return replace(future.result(), recording=job)
-    except BrokenExecutor:
-        raise
-    except Exception as error:  # what a cluster says when its workers die under a task again and again
-        return Outcome(job, "failed", message=f"{job.path}: {error}", exit_code=1)
-
-
-@contextmanager
-def _cluster_executor(scheduler: str, width: int) -> Iterator[Executor]:
+def _on_a_cluster(jobs: Sequence[Recording], task: Callable[..., Outcome], scheduler: str) -> Iterator[Outcome]:
+    """Outcomes as they come. The scheduler gives the work of a dead worker to another one, a few times."""
     try:
         from distributed import Client
     except ImportError:
@@ -212,15 +177,12 @@ def _cluster_executor(scheduler: str, width: int) -> Iterator[Executor]:
     try:
         # Not pure: a second run of the same task must look at the disk again.
         with client.get_executor(pure=False) as executor:
-            yield executor
+            running = {executor.submit(task, job): job for job in jobs}
+            for future in as_completed(running):
+                job = running[future]
+                try:
+                    yield replace(future.result(), recording=job)
+                except Exception as error:  # what a cluster says when its workers die under a task again and again
+                    yield Outcome(job, "failed", message=f"{job.path}: {error}", exit_code=1)
     finally:
         client.close()
-
-
-def _update_index(output: Path, summary: PrepareSummary) -> None:
-    """Lines of this run; those of other data sets in the same folder stay as long as their entries do."""
-    made = [outcome.prepared for outcome in summary.outcomes if outcome.prepared]
-    names = {(outcome.recording.dataset, outcome.recording.video) for outcome in summary.outcomes}
-    earlier = read_index(output) if (output / INDEX_NAME).exists() else []
-    kept = [v for v in earlier if (v.dataset, v.video) not in names and (output / v.entry).is_dir()]
-    write_index(output, [*kept, *made])

@@ -5,18 +5,21 @@ it.
 """
 
 import csv
-import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from filelock import FileLock
+
 from ...errors import AnnotationError
-from ...extract.cache import SIDECAR, CacheKey, FeatureCache
+from ...extract.cache import DamagedEntryError, FeatureCache
 from ...extract.features import FaceFeatures
 from ...files import replacing
 
 INDEX_NAME = "index.csv"
+_LOCK_NAME = ".index.lock"
 
 
 @dataclass(frozen=True, order=True)
@@ -55,16 +58,14 @@ class PreparedSet:
         return self._by_name.get((dataset, video))
 
     def load(self, video: PreparedVideo) -> FaceFeatures:
-        """Its features, memory-mapped. Raises `cache.DamagedEntryError` if they are incomplete or changed, and
-        AnnotationError if they are gone: `spot prepare` mends both."""
-        features = None
-        sidecar = self.folder / video.entry / SIDECAR
-        if sidecar.exists():
-            digest = json.loads(sidecar.read_bytes())["key"]
-            key = CacheKey(video.entry.rpartition("-")[0], digest, {}, {})
-            features = FeatureCache(self.folder).load(key)
+        """Its features, memory-mapped. Raises `cache.DamagedEntryError` if they are incomplete, changed or of another
+        version, and AnnotationError if they are gone: `spot prepare` mends all of that."""
+        try:
+            features = FeatureCache(self.folder).load_entry(video.entry)
+        except DamagedEntryError as error:
+            raise DamagedEntryError(f"{error}; run spot prepare again") from error
         if features is None:
-            raise AnnotationError(f"{sidecar}: no such file; run spot prepare again")
+            raise AnnotationError(f"{self.folder / video.entry}: no such folder; run spot prepare again")
         return features
 
 
@@ -75,6 +76,8 @@ def read_index(folder: Path) -> list[PreparedVideo]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise AnnotationError(f"{path}: no such file; is {folder} a folder made by spot prepare?") from None
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f"{path}: is damaged ({error}); run spot prepare again") from error
     rows = csv.reader(text.splitlines())
     if tuple(next(rows, ())) != INDEX_COLUMNS:
         raise AnnotationError(f"{path}, row 1: the columns are not {', '.join(INDEX_COLUMNS)}")
@@ -89,8 +92,35 @@ def read_index(folder: Path) -> list[PreparedVideo]:
 
 
 def write_index(folder: Path, videos: Iterable[PreparedVideo]) -> None:
-    """Replace the index, sorted, as a whole."""
-    with replacing(Path(folder) / INDEX_NAME) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    """Replace the index, sorted, as a whole. Raises OSError."""
+    with _index_lock(Path(folder)):
+        _write_index(Path(folder), videos)
+
+
+def update_index(folder: Path, anew: Iterable[tuple[str, str]], made: Iterable[PreparedVideo]) -> None:
+    """Put `made` in place of the lines of `anew`, (data set, video) each.
+
+    The other lines stay as long as their entries do. Any number of processes may do this to one folder at a time.
+    Raises AnnotationError for an index that cannot be read, OSError for a folder that cannot be written.
+    """
+    folder, anew = Path(folder), set(anew)
+    with _index_lock(folder):
+        earlier = read_index(folder) if (folder / INDEX_NAME).exists() else []
+        kept = [v for v in earlier if (v.dataset, v.video) not in anew and (folder / v.entry).is_dir()]
+        _write_index(folder, [*kept, *made])
+
+
+@contextmanager
+def _index_lock(folder: Path) -> Iterator[None]:
+    """Only one at a time may be in here, of all processes. What killed ones left of an index is removed."""
+    with FileLock(folder / _LOCK_NAME):
+        for leftover in folder.glob(f".{INDEX_NAME}.*"):
+            leftover.unlink(missing_ok=True)
+        yield
+
+
+def _write_index(folder: Path, videos: Iterable[PreparedVideo]) -> None:
+    with replacing(folder / INDEX_NAME) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(INDEX_COLUMNS)
         table.writerows(astuple(video) for video in sorted(videos))

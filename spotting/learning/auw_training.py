@@ -1,6 +1,6 @@
 """Training of AUW-GCN (ICME 2023) from full intervals, called like the training from points.
 
-Statistics and adjacency come from the training videos, and stay with the weights. As in the release only segments that
+Statistics and adjacency come from the training videos, and stay with the weights. As in the release only windows that
 hold an expression are learnt from, and weight decay (AdamW) spares biases and batch norms.
 """
 
@@ -22,7 +22,7 @@ from ...files import replacing
 from ...models.auw_gcn import AUWGCN, KIND, AUWGCNConfig
 from ...models.checkpoint import load_checkpoint, save_checkpoint
 from ..readers.auw_decoding import AuwDecoding
-from ..readers.auw_features import SEGMENT_TICKS, motion_statistics, segment_ranges, tick_motion, with_context
+from ..readers.auw_features import WINDOW_TICKS, motion_statistics, tick_motion, window_ranges, with_context
 from .auw_graph import au_adjacency
 from .auw_losses import detection_loss
 from .auw_targets import TargetSettings, detection_targets
@@ -41,7 +41,7 @@ _STATE_FORMAT = 1
 class AuwRecipe:
     """Everything about a training but its data and its seed; the defaults are those of CAS(ME)^2.
 
-    macro_weight: of the macro terms of the loss. rate: multiplied by `rate_decay` after every epoch. batch: segments
+    macro_weight: of the macro terms of the loss. rate: multiplied by `rate_decay` after every epoch. batch: windows
     per step. Raises ValueError for numbers outside their range.
     """
 
@@ -65,7 +65,7 @@ class AuwRecipe:
 
         The release counts frames of CAS(ME)^2 as coded, at 30 a second, which are our ticks. Its SAMM-LV runs at 25 a
         second: spread 3 and 1, sigma 4, reach 6..27 and 2..7 frames become ticks, rounded. Neither the dilations of the
-        network nor the 256 ticks of a segment change with it.
+        network nor the 256 ticks of a window change with it.
         """
         if name == "casme2":
             return cls()
@@ -81,8 +81,8 @@ class AuwRecipe:
 
 
 @dataclass(frozen=True, eq=False)
-class _Segments:
-    """S segments of T ticks: motion (S, T + 2 context, 12, 2), targets, and which ticks are no padding (S, T)."""
+class _Windows:
+    """S windows of T ticks: motion (S, T + 2 context, 12, 2), targets, and which ticks are no padding (S, T)."""
 
     motion: Tensor
     ends: Tensor
@@ -93,8 +93,8 @@ class _Segments:
     def __len__(self) -> int:
         return len(self.motion)
 
-    def pick(self, rows: Tensor, device: torch.device) -> "_Segments":
-        return _Segments(*(getattr(self, name)[rows].to(device) for name in self.__dataclass_fields__))
+    def pick(self, rows: Tensor, device: torch.device) -> "_Windows":
+        return _Windows(*(getattr(self, name)[rows].to(device) for name in self.__dataclass_fields__))
 
 
 class AuwTrainer:
@@ -116,7 +116,7 @@ class AuwTrainer:
         self.recipe, self.seed, self.epoch = recipe, seed, 0
         self._device = torch.device(device)
         motions = [tick_motion(video.features) for video in videos]
-        self._segments = _learning_segments(videos, motions, recipe.targets)
+        self._windows = _learning_windows(videos, motions, recipe.targets)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             if init is None:
@@ -132,16 +132,16 @@ class AuwTrainer:
         self._fingerprint = self._identify(videos, motions, init)
 
     def run_epoch(self) -> EpochReport:
-        """Visit every segment once."""
+        """Visit every window once."""
         number, recipe = self.epoch, self.recipe
         for group in self._optimiser.param_groups:
             group["lr"] = recipe.rate * recipe.rate_decay**number
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
-        order = torch.randperm(len(self._segments), generator=torch.Generator().manual_seed(seed))
+        order = torch.randperm(len(self._windows), generator=torch.Generator().manual_seed(seed))
         sums: dict[str, float] = {}
         self.network.train()
         for rows in order.split(recipe.batch):
-            part = self._segments.pick(rows, self._device)
+            part = self._windows.pick(rows, self._device)
             output = self.network(part.motion)
             terms = detection_loss(output, part.ends, part.apex, part.action, part.valid, recipe.macro_weight)
             self._optimiser.zero_grad(set_to_none=True)
@@ -228,31 +228,31 @@ def _fresh_network(videos: Sequence[IntervalVideo], motions: Sequence[np.ndarray
         adjacency = au_adjacency(units for video in videos for units in video.units)
     except ValueError as error:
         raise AnnotationError(f"AUW-GCN needs annotated action units: {error}") from error
-    stretches = [video.features.segments() for video in videos]
-    mean, scale = motion_statistics(zip(motions, stretches, strict=True))
+    segments = [video.features.segments() for video in videos]
+    mean, scale = motion_statistics(zip(motions, segments, strict=True))
     return AUWGCN(recipe.network, *(torch.from_numpy(a) for a in (adjacency, mean, scale)))
 
 
-def _learning_segments(
+def _learning_windows(
     videos: Sequence[IntervalVideo], motions: Sequence[np.ndarray], settings: TargetSettings
-) -> _Segments:
-    """All segments with a tick of an expression, whole or in part."""
-    columns: list[list[np.ndarray]] = [[] for _ in _Segments.__dataclass_fields__]
+) -> _Windows:
+    """All windows with a tick of an expression, whole or in part."""
+    columns: list[list[np.ndarray]] = [[] for _ in _Windows.__dataclass_fields__]
     for video, motion in zip(videos, motions, strict=True):
         targets = detection_targets(video.intervals, len(motion), settings)
-        for stretch in video.features.segments():
-            for start, stop in segment_ranges(*stretch):
+        for segment in video.features.segments():
+            for start, stop in window_ranges(*segment):
                 if not targets.action[start:stop].any():
                     continue
-                values = [with_context(motion, stretch, start, SEGMENT_TICKS)]
+                values = [with_context(motion, segment, start, WINDOW_TICKS)]
                 values += [_padded(a[start:stop]) for a in (targets.ends, targets.apex, targets.action)]
-                values.append(np.arange(SEGMENT_TICKS) < stop - start)
+                values.append(np.arange(WINDOW_TICKS) < stop - start)
                 for column, value in zip(columns, values, strict=True):
                     column.append(value)
     if not columns[0]:
         raise AnnotationError("no video has an expression where a face is seen")
-    return _Segments(*(torch.from_numpy(np.stack(column)) for column in columns))
+    return _Windows(*(torch.from_numpy(np.stack(column)) for column in columns))
 
 
 def _padded(values: np.ndarray) -> np.ndarray:
-    return np.concatenate([values, np.zeros((SEGMENT_TICKS - len(values), *values.shape[1:]), values.dtype)])
+    return np.concatenate([values, np.zeros((WINDOW_TICKS - len(values), *values.shape[1:]), values.dtype)])

@@ -24,7 +24,7 @@ from ..spotter import Spotter
 from .calibration import calibrate
 from .durations import motion_extents
 from .learners import Answer, Learner, make_learner
-from .point_videos import PointVideo, Window, certainly_neutral, draw_windows, outside_extents, stretches
+from .point_videos import PointVideo, Window, certainly_neutral, draw_windows, learning_segments, outside_extents
 from .pseudo_labels import PseudoLabels, pseudo_labels
 from .recipes import PointRecipe
 
@@ -65,9 +65,9 @@ class PointTrainer:
         self.recipe, self.seed, self.epoch = recipe, seed, 0
         self._device = torch.device(device)
         self._videos = tuple(videos)
-        self._stretches = stretches(videos)
-        if not self._stretches:
-            raise ValueError("no video has a stretch long enough to learn from")
+        self._segments = learning_segments(videos)
+        if not self._segments:
+            raise ValueError("no video has a segment long enough to learn from")
         with _seeded(seed, 0):
             self.learner: Learner = make_learner(recipe, None if init is None else Path(init))
         self.learner.networks.to(self._device)
@@ -77,7 +77,7 @@ class PointTrainer:
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._device.type == "cuda")
         self._class_means: torch.Tensor | None = None  # of the epoch before: (members, 2, D)
         by_landmarks = recipe.labels.durations == "landmarks"
-        self._extents = {id(s): motion_extents(s.geometry, s.points) for s in self._stretches} if by_landmarks else {}
+        self._extents = {id(s): motion_extents(s.geometry, s.points) for s in self._segments} if by_landmarks else {}
         self._fingerprint = self._identify(videos, init)
 
     def run_epoch(self) -> EpochReport:
@@ -88,7 +88,7 @@ class PointTrainer:
         sums: dict[str, float] = {}
         means = _ClassMeans()
         with _seeded(self.seed, number + 1) as generator:
-            windows = draw_windows(self._stretches, recipe.window, recipe.empty, recipe.mirror, generator)
+            windows = draw_windows(self._segments, recipe.window, recipe.empty, recipe.mirror, generator)
             batches = [windows[i : i + recipe.batch] for i in range(0, len(windows), recipe.batch)]
             self.learner.networks.train()
             for batch in batches:
@@ -130,7 +130,7 @@ class PointTrainer:
         intensity, attention = (values[row, : len(window)] for values in answer.steady)
         means = None if self._class_means is None else self._class_means[member].to(attention)
         settings, start = self.recipe.labels, window.start
-        ranges = self._extents.get(id(window.stretch), {})
+        ranges = self._extents.get(id(window.segment), {})
         extents = {
             Point(point.tick - start, point.type): (first - start, last - start)
             for point, (first, last) in ranges.items()

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from ...extract.features import FaceFeatures
 from ...models.auw_gcn import AUWGCN, CONTEXT
 from ...models.checkpoint import Checkpoint
-from ..intervals import Interval
+from ..intervals import EXPRESSION_TYPES, Interval
 from .auw_decoding import AuwDecoding, decode_detections
 from .auw_features import tick_motion
 from .base import Curves, Reader
@@ -50,7 +50,11 @@ class AuwGcnReader(Reader):
         return Curves(action.max(axis=1), apex, ends=ends)
 
     def decode(
-        self, curves: Curves, segments: Sequence[tuple[int, int]], min_confidence: float | None = None
+        self,
+        curves: Curves,
+        segments: Sequence[tuple[int, int]],
+        min_confidence: tuple[float, float] | None = None,
     ) -> list[Interval]:
         found = decode_detections(curves.scores, curves.ends, segments, self._settings)
-        return [i for i in found if i.confidence >= (min_confidence or 0.0)]
+        least = dict(zip(EXPRESSION_TYPES, min_confidence or self.min_confidence, strict=True))
+        return [i for i in found if i.confidence >= least[i.type]]

@@ -30,10 +30,12 @@ class Reader(ABC):
     """The networks of one checkpoint and how their answers are decoded.
 
     min_confidence: the weights' own, of macro and micro. min_ticks: shortest interval that is reported.
+    types_by_length: whether an expression is micro for being short, and not for what the network says of its type.
     """
 
     min_confidence: tuple[float, float]
     min_ticks: int
+    types_by_length = False
 
     @abstractmethod
     def curves(self, features: FaceFeatures) -> Curves:
@@ -41,10 +43,13 @@ class Reader(ABC):
 
     @abstractmethod
     def decode(
-        self, curves: Curves, segments: Sequence[tuple[int, int]], min_confidence: float | None = None
+        self,
+        curves: Curves,
+        segments: Sequence[tuple[int, int]],
+        min_confidence: tuple[float, float] | None = None,
     ) -> list[Interval]:
         """The expressions on the clock, in order of time.
 
-        segments: half-open ranges of ticks with a usable face. min_confidence: of both types, instead of the weights'
-        own; lower ones are found with it, higher ones left out.
+        segments: half-open ranges of ticks with a usable face. min_confidence: of macro and micro, instead of the
+        weights' own; lower ones are found with it, higher ones left out.
         """

@@ -40,6 +40,7 @@ class ContextReader(Reader):
         self._cut = None if self._voting is not None else settings
         self.min_confidence = settings.min_confidence
         self.min_ticks = self._voting.min_ticks if self._voting is not None else _shortest(settings)
+        self.types_by_length = self._voting is not None
         self._device = device
 
     @classmethod
@@ -64,13 +65,16 @@ class ContextReader(Reader):
         return Curves(intensity, scores, reach)
 
     def decode(
-        self, curves: Curves, segments: Sequence[tuple[int, int]], min_confidence: float | None = None
+        self,
+        curves: Curves,
+        segments: Sequence[tuple[int, int]],
+        min_confidence: tuple[float, float] | None = None,
     ) -> list[Interval]:
         if self._voting is None:
             return _decode_cut(curves, segments, self._cut, min_confidence)
         settings = self._voting
         if min_confidence is not None:
-            settings = replace(settings, min_confidence=(min_confidence, min_confidence))
+            settings = replace(settings, min_confidence=min_confidence)
         score = np.clip(curves.scores.sum(axis=1), 0, 1)
         return vote(score, curves.reach, curves.intensity, segments, settings)
 
@@ -132,7 +136,10 @@ class GIMReader(Reader):
         return Curves(intensity, scores)
 
     def decode(
-        self, curves: Curves, segments: Sequence[tuple[int, int]], min_confidence: float | None = None
+        self,
+        curves: Curves,
+        segments: Sequence[tuple[int, int]],
+        min_confidence: tuple[float, float] | None = None,
     ) -> list[Interval]:
         return _decode_cut(curves, segments, self._settings, min_confidence)
 
@@ -152,8 +159,11 @@ def _shortest(settings: DecodingSettings) -> int:
 
 
 def _decode_cut(
-    curves: Curves, segments: Sequence[tuple[int, int]], settings: DecodingSettings, min_confidence: float | None
+    curves: Curves,
+    segments: Sequence[tuple[int, int]],
+    settings: DecodingSettings,
+    min_confidence: tuple[float, float] | None,
 ) -> list[Interval]:
     if min_confidence is not None:
-        settings = replace(settings, min_confidence=(min_confidence, min_confidence))
+        settings = replace(settings, min_confidence=min_confidence)
     return decode(curves.intensity, curves.scores, settings, segments)

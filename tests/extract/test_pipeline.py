@@ -1,16 +1,19 @@
 """Extraction end to end, the threads under it, and what it says when it cannot."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import cv2
 import media
 import numpy as np
 import pytest
-from facespot.errors import NoFaceError, NotAVideoError, TooShortError, VideoNotFoundError
+from facespot.errors import CacheError, NoFaceError, NotAVideoError, TooShortError, VideoNotFoundError
+from facespot.extract import cache as cache_module
 from facespot.extract import pipeline
 from facespot.extract.cache import FeatureCache
 from facespot.extract.face.mediapipe_graphs import quiet_native
@@ -126,6 +129,28 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_only(clip, extracted, tm
     assert any("could not be cached" in w for w in features.provenance["warnings"])
 
 
+def test_a_cache_that_has_to_take_the_features_and_cannot(clip, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CacheError, match=r"face\.mp4: the features could not be stored in .*cache"):
+        extract_features(clip, cache=tmp_path / "file" / "cache", must_store=True)
+
+
+def test_a_hit_needs_not_be_stored(clip, extracted, tmp_path, monkeypatch):
+    extract_features(clip, cache=tmp_path, must_store=True)
+    monkeypatch.setattr(FeatureCache, "store", lambda *a: pytest.fail("it is there already"))
+    assert same(extract_features(clip, cache=tmp_path, must_store=True), extracted)
+
+
+def test_features_of_an_earlier_version_are_made_anew(clip, extracted, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_module, "FEATURES_VERSION", cache_module.FEATURES_VERSION - 1)
+    extract_features(clip, cache=tmp_path)
+    monkeypatch.undo()
+    again = extract_features(clip, cache=tmp_path)
+    assert same(again, extracted)
+    assert again.provenance["warnings"] == []
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_the_rate_matters_to_folders_only(clip, tmp_path):
     folder = media.write_images(tmp_path / "f", media.noise(2))
     options = ExtractOptions()
@@ -177,6 +202,54 @@ def test_bad_inputs(tmp_path):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             ExtractOptions(**wrong)
     assert ExtractOptions(face="3") == ExtractOptions(face=3)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for cache in (None, tmp_path / "cache"):
+        with pytest.raises(NotAVideoError, match="neither a file nor a folder"):
+            extract_features(tmp_path / "pipe.mp4", cache=cache)
+
+
+def test_an_image_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    folder = media.write_images(tmp_path / "f", media.noise(3))
+
+    def closed(path, digest):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(cache_module, "_hash_file", closed)
+    with pytest.raises(NotAVideoError, match=r"img_1\.png: cannot be read \(Permission denied\)"):
+        extract_features(folder, fps=30, cache=tmp_path / "cache")
+
+
+def test_a_damaged_frame_rate_is_no_endless_work(tmp_path):
+    path = media.write_video(tmp_path / "slow.avi", media.moving_face(12), codec="mpeg4")
+    with pytest.raises(NotAVideoError, match=r"pictures are 600 s apart.*the frame rate is damaged"):
+        extract_features(media.set_avi_frame_period(path, 600))
+    # No clock at all: the usual rate is as good as any, and the warning tells.
+    features = extract_features(media.set_avi_frame_period(path, 2_000_000))
+    assert features.timebase.n_ticks == 12
+    assert "11 timestamps were missing or out of order and were repaired" in features.provenance["warnings"]
+
+
+def test_pictures_a_minute_apart_are_no_video(tmp_path):
+    with pytest.raises(NotAVideoError, match="pictures are 60 s apart"):
+        extract_features(media.write_images(tmp_path / "f", media.moving_face(12)), fps=1 / 60)
+
+
+def test_a_pause_of_minutes_ends_a_segment_and_keeps_the_clock(tmp_path):
+    times = np.array([*np.arange(30) / 30, *(70 + np.arange(30) / 30)])
+    path = media.write_video(tmp_path / "v.mp4", media.moving_face(60), times=times, options={"bf": "0"})
+    features = extract_features(path)
+    assert features.timebase.duration_s == pytest.approx(71, abs=0.01)
+    assert features.segments() == [(0, 30), (2100, 2130)]
+    assert features.provenance["source"]["time_repairs"] == 0
+
+
+@pytest.mark.parametrize(("size", "depth"), [((64, 64), 8), ((1920, 1080), 8), ((4096, 2304), 3), ((9000, 9000), 1)])
+def test_few_large_pictures_wait_between_two_stages(size, depth):
+    stream = SimpleNamespace(width=size[0], height=size[1])
+    assert pipeline._queue_depth(stream) == depth
 
 
 def test_an_error_in_the_face_thread_comes_through(clip, monkeypatch):

@@ -1,6 +1,7 @@
 """Explanations: what a simulated face was told to do is what is said of it."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from facespot.extract.pipeline import extract_features
 from facespot.extract.regions import KEPT_INDEX
 from facespot.extract.timebase import Timebase
 from facespot.spotting.action_units import action_units
-from facespot.spotting.explanations import explain_interval
+from facespot.spotting.explanations import Explanation, explain_interval
 from facespot.spotting.facial_motion import REGIONS, facial_motion
 from facespot.spotting.intervals import Interval
 from facespot.spotting.simulation.anatomy import Person, au_field, neutral_face, roi_means
@@ -177,3 +178,8 @@ def test_the_rendered_sample_is_explained_from_its_pixels(tmp_path):
         assert said.peak_motion == pytest.approx(100 * float(row["amplitude_iod"]), rel=0.35)
         assert said.peak_motion > 2 * said.noise or row["type"] == "micro"
         assert said.head_rotation < 3
+
+
+def test_an_explanation_comes_back_from_json():
+    said = explain_interval(show(au_field("AU12", "left"), 0.1), EVENT, np.ones(N))
+    assert Explanation.from_dict(json.loads(json.dumps(said.to_dict()))) == said

@@ -2,6 +2,7 @@
 
 import dataclasses
 from importlib.resources import as_file, files
+from itertools import pairwise
 
 import facespot.spotting.readers.two_branch as two_branch
 import numpy as np
@@ -16,9 +17,10 @@ from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble, unpack_ensemble
 from facespot.models.gim import GIMSpotter, GIMSpotterConfig
 from facespot.models.spotformer import SpotFormerConfig
-from facespot.spotting.judging.metrics import Recording, evaluate
+from facespot.spotting.judging.metrics import VideoIntervals, evaluate
+from facespot.spotting.readers.base import Curves
 from facespot.spotting.simulation.anatomy import mirror_index
-from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter
+from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter, spot
 from simulated import laboratory_clip
 
 SMALL = ContextConfig(width=8, dilations=(1, 2, 4))
@@ -54,7 +56,7 @@ def features(clips):
 
 def f1(spotter, clips, min_confidence=None):
     found = [spotter.intervals(features, min_confidence)[0] for features, _ in clips]
-    return evaluate(Recording(truth, mine) for (_, truth), mine in zip(clips, found, strict=True)).overall.f1
+    return evaluate(VideoIntervals(truth, mine) for (_, truth), mine in zip(clips, found, strict=True)).overall.f1
 
 
 def part(features, start, stop):
@@ -136,11 +138,98 @@ def test_confidence_and_types_filter(shipped, features):
     assert {spot.type for spot in everything} == {"macro", "micro"}
     middling = sorted(spot.confidence for spot in everything)[len(everything) // 2]
     few = shipped.spot(features, min_confidence=middling).spots
-    assert few == tuple(spot for spot in everything if spot.confidence >= middling)
+    # Where a weaker neighbour is left out, its stronger one may reach further.
+    assert [(s.type, s.confidence) for s in few] == [
+        (s.type, s.confidence) for s in everything if s.confidence >= middling
+    ]
     assert 0 < len(few) < len(everything)
     for kind in ("macro", "micro"):
-        only = shipped.spot(features, min_confidence=0.1, types=[kind]).spots
-        assert only == tuple(spot for spot in everything if spot.type == kind)
+        for types in ([kind], kind):
+            only = shipped.spot(features, min_confidence=0.1, types=types).spots
+            assert only == tuple(spot for spot in everything if spot.type == kind)
+
+
+def test_each_type_may_have_its_own_least_confidence(shipped, features):
+    everything = shipped.spot(features, min_confidence=0.1).spots
+    for asked in ((1.0, 0.1), {"macro": 1.0, "micro": 0.1}):
+        assert shipped.spot(features, min_confidence=asked).spots == tuple(s for s in everything if s.type == "micro")
+    # What a dict does not name stays as the weights have it.
+    result = shipped.spot(features, min_confidence={"micro": 0.1})
+    assert result.min_confidence == (shipped.reader.min_confidence[0], 0.1)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"min_confidence": 2}, {"min_confidence": (0.5, -0.1)}, {"min_confidence": (0.5,)}, {"types": "mini"},
+        {"min_confidence": {"mini": 0.5}}, {"types": []},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_cannot_be_asked_for_is_refused(shipped, features, asked):
+    with pytest.raises(ValueError, match=r"min_confidence|type"):
+        shipped.spot(features, **asked)
+
+
+@pytest.mark.parametrize("confidence", ["0.5", None, (0.5, "0.5")])
+def test_a_least_confidence_must_be_numbers(shipped, features, confidence):
+    if confidence is None:
+        assert shipped.spot(features, min_confidence=None).min_confidence == shipped.reader.min_confidence
+        return
+    with pytest.raises(TypeError, match="min_confidence"):
+        shipped.spot(features, min_confidence=confidence)
+
+
+def paper_weights(path):
+    network = GIMSpotter(GIMSpotterConfig(SpotFormerConfig(8, 2, 4, 8)))
+    config = dataclasses.asdict(network.config) | {"min_confidence": [0.9, 0.9]}
+    save_checkpoint(path, "gim", config, network.state_dict())
+    return path
+
+
+def point_weights(path):
+    return save(path, [untrained()], voting=None, min_confidence=[0.9, 0.9])
+
+
+@pytest.mark.parametrize("weights", [paper_weights, point_weights])
+def test_a_lower_confidence_than_the_weights_own_finds_more(weights, features, tmp_path, monkeypatch):
+    spotter = Spotter.load(weights(tmp_path / "w"), "cpu")
+    n = features.timebase.n_ticks
+    intensity, scores = np.zeros(n, np.float32), np.zeros((n, 2), np.float32)
+    intensity[100:140], scores[100:140, 0] = 0.55, 0.8
+    monkeypatch.setattr(spotter, "curves", lambda features: Curves(intensity, scores))
+    nothing = spotter.spot(features)
+    assert nothing.spots == ()
+    assert nothing.strongest == pytest.approx(0.55)
+    assert "confidence 0.55; reported from 0.90 on" in nothing.hint()
+    (found,) = spotter.spot(features, min_confidence=0.5).spots
+    assert (found.onset_frame, found.offset_frame, found.type) == (100, 139, "macro")
+
+
+def test_spotted_intervals_are_tidy(shipped, features):
+    segment = np.zeros(480, np.int32)
+    segment[240:243] = -1
+    segment[243:] = 1
+    cut = dataclasses.replace(features, segment=segment)
+    spots = shipped.spot(cut, min_confidence=0.05).spots
+    assert len(spots) > 12
+    for kind in ("macro", "micro"):
+        mine = [s for s in spots if s.type == kind]
+        assert all(a.offset_frame < b.onset_frame for a, b in pairwise(mine))
+    assert all(s.onset_frame < s.apex_frame < s.offset_frame for s in spots)
+    edges = {0: "start", 243: "start", 239: "end", 479: "end"}
+    for s in spots:
+        assert s.cut_off == edges.get(s.onset_frame, edges.get(s.offset_frame, "none"))
+
+
+def test_a_chosen_face_is_told(shipped, features):
+    told = {"options": {"face": "largest"}, "face_report": {"chosen": 1}}
+    chosen = shipped.spot(dataclasses.replace(features, provenance=told), min_confidence=0.1)
+    assert chosen.face == 1
+    assert {row["face"] for row in chosen.rows()} == {1}
+    usual = shipped.spot(dataclasses.replace(features, provenance=told | {"options": {"face": "longest"}}))
+    assert usual.face is None
+    assert "face" not in usual.columns
 
 
 def test_spots_are_in_seconds_of_the_video(shipped, features):
@@ -155,6 +244,20 @@ def test_results_name_their_weights(shipped, features):
     assert provenance["weights"] == DEFAULT_WEIGHTS
     assert provenance["architecture"] == "context"
     assert len(provenance["weights_sha256"]) == 64
+    assert provenance["device"] == "cpu"
+
+
+def test_results_tell_what_was_asked(shipped, features):
+    macro, micro = shipped.reader.min_confidence
+    assert shipped.spot(features).provenance["min_confidence"] == {"macro": macro, "micro": micro}
+    told = shipped.spot(features, min_confidence=0.9, types="micro").provenance
+    assert told["min_confidence"] == {"macro": 0.9, "micro": 0.9}
+    assert told["types"] == ["micro"]
+
+
+def test_several_recordings_are_for_spot_many():
+    with pytest.raises(TypeError, match="spot_many"):
+        spot(["a.mp4", "b.mp4"])
 
 
 def test_an_ensemble_answers_with_the_mean(features, tmp_path):

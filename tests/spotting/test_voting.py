@@ -1,5 +1,7 @@
 """Votes of ticks become intervals."""
 
+import time
+
 import numpy as np
 from facespot.spotting.voting import MICRO_TICKS, VotingSettings, vote
 from hypothesis import given, settings
@@ -111,3 +113,16 @@ def test_each_type_has_its_own_least_confidence():
     for confidence, kinds in least.items():
         found = vote(scores, reach, intensity, [(0, 200)], VotingSettings(min_confidence=confidence))
         assert [i.type for i in found] == kinds
+
+
+def test_time_grows_with_the_length_and_not_with_its_square():
+    def seconds(n):
+        rng = np.random.default_rng(0)
+        reach = np.minimum(rng.exponential(15, (n, 2)), 100)
+        curves = rng.random(n), reach, rng.random(n)
+        start = time.process_time()
+        assert len(vote(*curves, [(0, n)], VotingSettings(min_confidence=(0.05, 0.05)))) > n / 100
+        return time.process_time() - start
+
+    short, long = (min(seconds(n) for _ in range(2)) for n in (6_000, 96_000))
+    assert long < 48 * short  # 16 times as long; its square would be 256 times

@@ -1,6 +1,7 @@
 """Decoding: what comes out of every kind of recording, with media made on the spot."""
 
 import gc
+import io
 import os
 import sys
 from fractions import Fraction
@@ -11,9 +12,12 @@ import media
 import numpy as np
 import pytest
 from facespot.errors import NotAVideoError, VideoNotFoundError
-from facespot.extract.reading.video import _Clock, open_video
+from facespot.extract.reading.clock import Clock
+from facespot.extract.reading.pictures import MOST_PIXELS, fitting_size
+from facespot.extract.reading.video import open_video
+from facespot.extract.reading.wholeness import missing_end
 from facespot.extract.timebase import Timebase
-from places import SHARED
+from places import SHARED, TESTS
 
 CLIPS = SHARED / "real" / "clips"
 
@@ -140,6 +144,75 @@ def test_truncated_mp4_with_its_index_in_front(tmp_path):
     assert stream.damaged
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "fraction", "words"),
+    [
+        ("t.avi", "mpeg4", 0.8, "bytes are missing"),
+        ("t.avi", "mjpeg", 0.5, "bytes are missing"),
+        ("t.ts", "libx264", 0.5, "last packet is incomplete"),
+        ("t.m2ts", "libx264", 0.497, "last packet is incomplete"),
+        ("t.wmv", "wmv2", 0.5, "bytes are missing"),
+        ("t.ogv", "libvpx", 0.5, "last page is incomplete"),
+    ],
+)
+def test_a_cut_is_seen_in_the_files_structure(tmp_path, name, codec, fraction, words):
+    pixel_format = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = media.write_video(tmp_path / name, media.moving_face(90, 128), codec=codec, pixel_format=pixel_format)
+    assert missing_end(path, container_name(path)) is None
+    stream, frames = read(path)
+    assert len(frames) == 90
+    assert not stream.damaged
+    media.truncate(path, fraction)
+    stream, frames = read(path)
+    assert 0 < len(frames) < 90
+    assert words in missing_end(path, container_name(path))
+    assert stream.warnings[0].startswith("damaged: ")
+
+
+def test_structures_that_end_where_they_should(tmp_path):
+    avi = media.write_video(tmp_path / "a.avi", media.noise(20), codec="mpeg4")
+    whole = avi.read_bytes()
+    avi.write_bytes(whole + whole)  # as files above a gigabyte are: several chunks in a row
+    assert missing_end(avi, "avi") is None
+    avi.write_bytes(whole + whole[:-100])
+    assert missing_end(avi, "avi") == "100 bytes are missing at its end"
+    avi.write_bytes(b"RIFF\0\0\0\0" + whole[8:500])  # a writer that could not go back says nothing
+    assert missing_end(avi, "avi") is None
+    stream = media.write_video(tmp_path / "a.ts", media.noise(20))
+    packets = stream.read_bytes()
+    assert len(packets) % 188 == 0
+    stream.write_bytes(packets[50:])  # taken up in mid-packet, as a receiver does
+    assert missing_end(stream, "mpegts") is None
+    stream.write_bytes(packets[50:-50])
+    assert missing_end(stream, "mpegts") is not None
+    assert missing_end(stream, "matroska,webm") is None
+
+
+def container_name(path):
+    with av.open(str(path)) as container:
+        return container.format.name
+
+
+def test_an_ogg_file_that_repeats_pictures_is_intact():
+    """libtheora's own way to say "as before" is an empty packet. The file is fifteen of the pictures of `media.noise`,
+    encoded by FFmpeg's libtheora, which leaves such packets out; they were put back where pages end."""
+    path = TESTS / "extract" / "reading" / "repeated.ogv"
+    with av.open(str(path)) as container:
+        assert sum(packet.size == 0 and packet.pts is not None for packet in container.demux(video=0)) == 14
+    stream, frames = read(path)
+    assert len(frames) == 15
+    assert (stream.damage, stream.decode_failures, stream.warnings) == (None, 0, [])
+
+
+def test_an_ogg_file_promises_no_length(tmp_path):
+    path = media.write_video(tmp_path / "a.ogv", media.noise(20), codec="libvpx")
+    # The last page may say that the last picture stays for long.
+    path = media.set_last_ogg_time(path, 40 * 30)
+    with av.open(str(path)) as container:
+        assert container.duration > 30e6
+    assert read(path)[0].damage is None
+
+
 def test_corrupt_middle_is_counted_and_passed_over(tmp_path):
     path = media.write_video(tmp_path / "c.mov", media.noise(60), codec="png", pixel_format="rgb24")
     data = bytearray(path.read_bytes())
@@ -201,6 +274,97 @@ def test_folder_with_mixed_sizes_is_refused(tmp_path):
         read(folder, fps=10)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".png", ".webp"])
+def test_images_with_exif_are_turned_as_it_says(tmp_path, suffix):
+    from PIL import Image, ImageOps
+
+    folder = tmp_path / "f"
+    folder.mkdir()
+    expected = []
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = folder / f"{orientation}{suffix}"
+        Image.fromarray(media.corners(64, 64)).save(path, exif=exif)
+        with Image.open(path) as image:
+            expected.append(media.corner_colours(np.array(ImageOps.exif_transpose(image).convert("RGB"))))
+    stream, frames = read(folder, fps=30)
+    assert [media.corner_colours(f.rgb) for f in frames] == expected
+    assert len(set(expected)) == 8
+    assert not stream.damaged
+
+
+def test_a_video_of_pictures_with_exif_is_turned_as_it_says(tmp_path):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = io.BytesIO()
+    Image.fromarray(media.corners()).save(picture, "JPEG", exif=exif)
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        for i in range(5):
+            packet = av.Packet(picture.getvalue())
+            packet.stream, packet.time_base, packet.pts, packet.dts = stream, Fraction(1, 30), i, i
+            container.mux(packet)
+    stream, frames = read(path)
+    assert len(frames) == 5
+    assert media.corner_colours(frames[-1].rgb) == "brwg"
+
+
+def test_what_only_bears_an_images_name_is_passed_over(tmp_path):
+    folder = media.write_images(tmp_path / "f", media.noise(3))
+    (folder / "img_4.png").mkdir()
+    os.mkfifo(folder / "img_5.png")
+    assert len(read(folder, fps=10)[1]) == 3
+
+
+@pytest.mark.parametrize("size", [(4800, 2800), (2800, 4800)])
+def test_pictures_too_large_for_memory_are_read_smaller(tmp_path, size):
+    picture = media.corners(*size)
+    path = media.write_video(tmp_path / "large.mp4", [picture] * 2, options={"preset": "ultrafast"})
+    folder = media.write_images(tmp_path / "f", [picture] * 2, "{}.jpg")
+    for source in (path, folder):
+        stream, frames = read(source, fps=10)
+        assert 0.999 * MOST_PIXELS < stream.width * stream.height <= MOST_PIXELS
+        assert stream.width / stream.height == pytest.approx(size[0] / size[1], rel=1e-3)
+        assert media.corner_colours(frames[-1].rgb) == "rgbw"
+        assert [w for w in stream.warnings if "fit into memory" in w] == [
+            f"pictures of {size[0]}x{size[1]} are read at {stream.width}x{stream.height}, to fit into memory"
+        ]
+
+
+def test_pictures_of_4k_are_read_as_they_are():
+    assert [fitting_size(*size) for size in ((3840, 2160), (4096, 2160), (4096, 2304))] == [
+        (3840, 2160),
+        (4096, 2160),
+        (4096, 2304),
+    ]
+
+
+def test_a_decoder_of_large_pictures_has_few_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    small = media.write_video(tmp_path / "s.mp4", media.noise(2))
+    large = media.write_video(tmp_path / "l.mp4", [media.corners(4800, 2800)] * 2, options={"preset": "ultrafast"})
+    with open_video(small) as stream:
+        assert stream._stream.codec_context.thread_count in (0, *range(3, 129))
+    with open_video(large) as stream:
+        assert 1 <= stream._stream.codec_context.thread_count <= 6
+
+
+def test_what_is_neither_file_nor_folder_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for path in (tmp_path / "pipe.mp4", Path("/dev/zero")):
+        with pytest.raises(NotAVideoError, match="neither a file nor a folder"):
+            open_video(path)
+    with pytest.raises(NotAVideoError, match="cannot be looked at"):
+        open_video(tmp_path / ("x" * 300))
+    with pytest.raises(VideoNotFoundError):
+        open_video("a\0b")
+
+
 def test_errors_say_what_to_do(tmp_path):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.txt").write_text("no pictures in here\n" * 50)
@@ -258,12 +422,41 @@ def test_sound_with_a_cover_picture_is_no_video(tmp_path):
         ([50.0, 50.1, 0.0, 0.1], [50.0, 50.1, 50.2, 50.3], 1),
         ([0.0, 0.1, 95443.7, 95443.8], [0.0, 0.1, 0.2, 0.3], 1),
         ([0.0, 0.1, 20.0], [0.0, 0.1, 20.0], 0),
+        ([0.0, 0.1, 1900.0, 1900.1, 3700.0], [0.0, 0.1, 1900.0, 1900.1, 1900.2], 1),
     ],
 )
 def test_clock_repairs(raw, expected, repairs):
-    clock = _Clock(0.1)
+    clock = Clock(10)
     assert [clock.seconds(t) for t in raw] == pytest.approx(expected)
     assert clock.repairs == repairs
+
+
+@pytest.mark.parametrize(
+    ("stated", "raw", "expected"),
+    [
+        (7200.0, [0.0, 0.1, 7000.0, 7000.1], [0.0, 0.1, 7000.0, 7000.1]),
+        (72.0, [0.0, 0.1, 7000.0, 7000.1], [0.0, 0.1, 0.2, 0.3]),
+        (1e12, [0.0, 0.1, 2e5, 2e5 + 0.1], [0.0, 0.1, 0.2, 0.3]),
+    ],
+)
+def test_a_pause_is_believed_as_far_as_the_container_states_its_length(stated, raw, expected):
+    clock = Clock(10, stated)
+    assert [clock.seconds(t) for t in raw] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("fps", [1e-9, 1 / 600, 0.0, 1e15])
+def test_missing_times_are_not_bridged_at_an_unbelievable_rate(fps):
+    clock = Clock(fps)
+    assert [clock.seconds(None) for _ in range(3)] == pytest.approx([0, 1 / 30, 2 / 30])
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_pause_of_more_than_a_minute_stays_one(tmp_path, suffix):
+    times = np.array([*np.arange(20) / 30, *(70 + np.arange(20) / 30)])
+    path = media.write_video(tmp_path / f"v{suffix}", media.noise(40), times=times, options={"bf": "0"})
+    stream, frames = read(path)
+    assert [f.time for f in frames] == pytest.approx(times, abs=1.1e-3)
+    assert (stream.time_repairs, stream.warnings) == (0, [])
 
 
 def test_raw_stream_without_timestamps(tmp_path):

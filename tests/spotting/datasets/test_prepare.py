@@ -14,14 +14,15 @@ from click.testing import CliRunner
 from facespot.commands.prepare import prepare as prepare_command
 from facespot.errors import AnnotationError, FacespotError, VideoNotFoundError
 from facespot.extract.cache import SIDECAR, DamagedEntryError
+from facespot.processes import usable_cores
 from facespot.spotting.datasets.layouts import scan_dataset
-from facespot.spotting.datasets.prepare import prepare, usable_cores
+from facespot.spotting.datasets.prepare import prepare
 from facespot.spotting.datasets.prepared import PreparedSet
 from fake_extraction import fake_features
 from media import moving_face, write_video
 from places import TESTS
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(TESTS)}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
 PATIENCE_S = 240  # of everything that waits for another process; only a failure ever takes this long
 
 
@@ -53,7 +54,8 @@ def in_process(root, output, **options):
         for recording in scan_dataset(root)
     ]
     summary = module.PrepareSummary(tuple(outcomes))
-    module._update_index(output, summary)
+    made = [outcome.prepared for outcome in outcomes if outcome.prepared]
+    module.update_index(output, [(o.recording.dataset, o.recording.video) for o in outcomes], made)
     return summary
 
 
@@ -123,18 +125,49 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(slow_root, tmp_path)
     assert tree(output) == tree(expected)
 
 
-def test_leftovers_of_a_killed_writer_are_removed(tmp_path):
+def test_leftovers_of_killed_writers_are_removed(tmp_path):
     root = make_root(tmp_path / "data", a="one")
     in_process(root, tmp_path / "expected")
     output = tmp_path / "features"
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait(PATIENCE_S)
-    leftover = output / f".{os.uname().nodename}.{gone.pid}.0123abcd.tmp"
-    leftover.mkdir(parents=True)
-    (leftover / "snippets.npy").write_bytes(b"half")
+    entry = output / ".0123456789abcdef.tmp"
+    (entry / "new").mkdir(parents=True)
+    (entry / "new" / "snippets.npy").write_bytes(b"half")
+    index = output / ".index.csv.k3j5x8aa.csv"
+    index.write_text("dataset,sub")
     assert finish(start(root, output))[0] == 0
     assert tree(output) == tree(tmp_path / "expected")
-    assert not leftover.exists()
+    assert not entry.exists()
+    assert not index.exists()
+
+
+_INDEX_WRITER = """
+import sys
+sys.path[:0] = sys.argv[1].split(sys.argv[2])
+from facespot.spotting.datasets.prepared import PreparedVideo, update_index
+folder, name = sys.argv[3:]
+print("ready", flush=True)
+sys.stdin.readline()
+for i in range(30):
+    video = PreparedVideo("own", "", f"{name}{i}", ".", 9, 1.0)
+    update_index(folder, [(video.dataset, video.video)], [video])
+"""
+
+
+def test_processes_that_end_together_keep_each_others_lines(tmp_path):
+    command = [sys.executable, "-c", _INDEX_WRITER, os.pathsep.join(sys.path), os.pathsep, str(tmp_path)]
+    writers = [
+        subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE) for name in ("a", "b", "c")
+    ]
+    for writer in writers:
+        assert writer.stdout.readline() == b"ready\n"
+    for writer in writers:
+        writer.stdin.write(b"go\n")
+        writer.stdin.flush()
+    assert [writer.wait(PATIENCE_S) for writer in writers] == [0, 0, 0]
+    for writer in writers:
+        writer.communicate()
+    assert len(PreparedSet(tmp_path)) == 90
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".index.lock", "index.csv"]
 
 
 def test_bad_recordings_are_reported_and_the_others_go_on(tmp_path):
@@ -200,6 +233,18 @@ def test_broken_index(tmp_path):
     index.write_text(index.read_text().replace(",600,", ",many,"))
     with pytest.raises(AnnotationError, match=r"index\.csv, row 2: .*many"):
         PreparedSet(tmp_path / "features")
+    index.write_bytes(b"\xff\xfe" + index.read_bytes())
+    with pytest.raises(AnnotationError, match=r"index\.csv: is damaged.*spot prepare"):
+        PreparedSet(tmp_path / "features")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"[]", b'{"key": 3}'])
+def test_a_damaged_sidecar_is_one_line_that_says_what_to_do(tmp_path, content):
+    in_process(make_root(tmp_path / "data", a="one"), tmp_path / "features")
+    prepared = PreparedSet(tmp_path / "features")
+    (tmp_path / "features" / prepared.videos[0].entry / SIDECAR).write_bytes(content)
+    with pytest.raises(DamagedEntryError, match=r"^[^\n]*run spot prepare again$"):
+        prepared.load(prepared.videos[0])
 
 
 def test_never_more_processes_than_cores(tmp_path, monkeypatch):
@@ -207,11 +252,11 @@ def test_never_more_processes_than_cores(tmp_path, monkeypatch):
 
     widths = []
 
-    def note(width):
+    def note(task, jobs, width):
         widths.append(width)
         raise FacespotError("seen enough")
 
-    monkeypatch.setattr(module, "process_pool", note)
+    monkeypatch.setattr(module, "run_jobs", note)
     root = make_root(tmp_path / "data", **{f"v{i}": str(i) for i in range(usable_cores() + 3)})
     for asked in (None, 1, usable_cores() + 50):
         with pytest.raises(FacespotError, match="seen enough"):

@@ -1,0 +1,108 @@
+"""`SpotResult` by itself: short to look at, written and read back."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from facespot.errors import FacespotError
+from facespot.extract.timebase import Timebase
+from facespot.spotting.intervals import Interval
+from facespot.spotting.result import SpotResult
+from facespot.spotting.stimuli import Stimulus
+
+INTERVALS = (Interval(30, 45, 75, "macro", 0.91), Interval(120, 123, 129, "micro", 0.5))
+
+
+def make_result(intervals=INTERVALS, **more):
+    timebase = Timebase(np.cumsum([0.0, *np.tile([0.03, 0.05], 100)]))
+    n = timebase.n_ticks
+    curve = np.random.default_rng(0).random(n).astype(np.float32)
+    spots = tuple(i.on(timebase, "end") for i in intervals)
+    return SpotResult("some/<clip>.mp4", spots, curve, np.zeros(n, np.int32), timebase, 0.97, **more)
+
+
+def test_repr_is_one_short_line():
+    text = repr(make_result(provenance={"much": "x" * 9999}))
+    assert len(text) < 120
+    assert "\n" not in text
+    assert "2 expressions (1 macro, 1 micro); face usable in 97 % of 8.0 s" in text
+
+
+def test_html_shows_every_row_and_escapes_the_name():
+    html = make_result()._repr_html_()
+    assert html.count("<tr") == 3
+    assert "&lt;clip&gt;.mp4" in html
+    assert "<clip>" not in html
+
+
+@pytest.mark.parametrize("intervals", [INTERVALS, ()])
+def test_columns_are_of_one_kind_with_and_without_rows(intervals):
+    frame = make_result(intervals, face=1).to_frame()
+    assert list(frame.columns) == list(make_result(face=1).columns)
+    assert frame["onset_s"].dtype == frame["confidence"].dtype == "float64"
+    assert frame["apex_frame"].dtype == frame["face"].dtype == "Int64"
+
+
+def test_what_is_saved_is_read_back_whole(tmp_path):
+    result = make_result(
+        warnings=("damaged",), provenance={"a": [1, None]}, min_confidence=(0.7, 0.6), strongest=0.91, face=2,
+        stimuli=(Stimulus(0.0, 1.0, "calm"),), speaking=np.linspace(0, 1, make_result().timebase.n_ticks),
+    )  # fmt: skip
+    again = SpotResult.load(result.save(tmp_path / "clip.npz"))
+    for name in (
+        "video",
+        "spots",
+        "coverage",
+        "warnings",
+        "provenance",
+        "min_confidence",
+        "strongest",
+        "face",
+        "stimuli",
+    ):
+        assert getattr(again, name) == getattr(result, name)
+    np.testing.assert_array_equal(again.intensity, result.intensity)
+    np.testing.assert_array_equal(again.segment, result.segment)
+    np.testing.assert_array_equal(again.speaking, result.speaking)
+    np.testing.assert_array_equal(again.timebase.frame_times, result.timebase.frame_times)
+
+
+def test_files_that_are_no_results_are_refused(tmp_path):
+    path = make_result().save(tmp_path / "clip.npz")
+    content = path.read_bytes()
+    other = tmp_path / "other.npz"
+    np.savez(other, a=np.zeros(3))
+    assert isinstance(SpotResult.load(path), SpotResult)
+    for bad in (b"", b"text", content[: len(content) // 2], other.read_bytes()):
+        path.write_bytes(bad)
+        with pytest.raises(FacespotError, match=r"clip\.npz: is no result"):
+            SpotResult.load(path)
+    with pytest.raises(FileNotFoundError):
+        SpotResult.load(tmp_path / "none.npz")
+
+
+def test_the_ending_tells_the_format_unless_it_is_named(tmp_path):
+    result = make_result()
+    with result.save(tmp_path / "a.csv").open(newline="") as file:
+        assert [row["type"] for row in csv.DictReader(file)] == ["macro", "micro"]
+    assert json.loads(result.save(tmp_path / "a.spots.json").read_text())["video"] == result.video
+    assert result.save(tmp_path / "a.eaf").read_text().startswith("<?xml")
+    assert result.save(tmp_path / "notes.txt", "vtt").read_text().startswith("WEBVTT")
+    with pytest.raises(ValueError, match=r"a\.doc: which format"):
+        result.save(tmp_path / "a.doc")
+
+
+def test_plot_is_a_figure(tmp_path):
+    figure = make_result().plot()
+    figure.savefig(tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_hint_is_for_results_without_rows():
+    assert make_result(min_confidence=(0.5, 0.5), strongest=0.9).hint() is None
+    assert (
+        "confidence 0.31; reported from 0.78 (macro) and 0.74 (micro) on"
+        in make_result((), min_confidence=(0.78, 0.74), strongest=0.31).hint()
+    )
+    assert "no candidate" in make_result((), min_confidence=(0.5, 0.5)).hint()
