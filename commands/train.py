@@ -34,10 +34,10 @@ def train(
     from ..spotting.datasets.prepared import PreparedSet
     from ..spotting.datasets.sampling import sample_points
     from ..spotting.learning.auw_training import AuwTrainer
-    from ..spotting.learning.from_points import EpochReport
     from ..spotting.learning.from_points import train as train_points
     from ..spotting.learning.interval_videos import pair_intervals
     from ..spotting.learning.point_videos import pair_points
+    from ..spotting.learning.training import EpochReport
 
     seed = options["seed"]
     prepared, records = PreparedSet(features), read_annotations(annotations, fps)

@@ -44,7 +44,7 @@ class Spotter:
 
     def __init__(self, reader: Reader, origin: dict[str, Any]) -> None:
         self.reader = reader
-        self._origin = origin
+        self.origin = origin
 
     @classmethod
     def load(cls, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> "Spotter":
@@ -130,7 +130,7 @@ class Spotter:
             warnings=(*source.get("warnings", ()), *cut_off_warnings(spots, features.timebase)),
             provenance={
                 "facespot": __version__,
-                **self._origin,
+                **self.origin,
                 "min_confidence": dict(zip(EXPRESSION_TYPES, least, strict=True)),
                 "types": list(wanted),
                 "extraction": source,

@@ -5,6 +5,8 @@ it.
 """
 
 import csv
+import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from ...errors import AnnotationError
-from ...extract.cache import DamagedEntryError, FeatureCache
+from ...extract.cache import SIDECAR, DamagedEntryError, FeatureCache
 from ...extract.features import FaceFeatures
 from ...files import replacing
 
@@ -67,6 +69,18 @@ class PreparedSet:
         if features is None:
             raise AnnotationError(f"{self.folder / video.entry}: no such folder; run spot prepare again")
         return features
+
+    def digest(self, video: PreparedVideo) -> str:
+        """Of its features as they are stored: another one after they were extracted anew with another outcome.
+
+        Raises AnnotationError if they are gone or cannot be read.
+        """
+        sidecar = self.folder / video.entry / SIDECAR
+        try:
+            arrays = json.loads(sidecar.read_bytes())["arrays"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise AnnotationError(f"{sidecar}: cannot be read ({error!r}); run spot prepare again") from error
+        return hashlib.sha256(json.dumps(arrays, sort_keys=True).encode()).hexdigest()
 
 
 def read_index(folder: Path) -> list[PreparedVideo]:

@@ -109,9 +109,9 @@ def close_open_offsets(records: "pd.DataFrame", frames: int | None = None) -> "p
     """A copy in which every expression that never returned to neutral ends `frames` after its onset (by default the
     frames of `OPEN_EXPRESSION_S`), or at its apex if that comes later; 0 therefore ends all of them at the apex.
 
-    Evaluation needs an end, and others choose another: the baseline of MEGC 2020 takes the apex. The authors' released labels of CAS(ME)^2 end the same way in 36 of its 44 open
-    expressions; in the others they kept the 20 frames and moved the apex, or set the end by hand. Point labels, which
-    have no onset either, stay as they are.
+    Evaluation needs an end, and others choose another: the baseline of MEGC 2020 takes the apex. The authors' released
+    labels of CAS(ME)^2 end the same way as ours in 36 of its 44 open expressions; in the others they kept the 20 frames
+    and moved the apex, or set the end by hand. Point labels, which have no onset either, stay as they are.
     """
     closed = records.copy()
     open_ended = closed["onset"].notna() & closed["offset"].isna()

@@ -15,7 +15,8 @@ IOU_THRESHOLDS = tuple(np.arange(1, 10) / 10)
 class ApexError:
     """Distance of predicted from annotated apexes over the hits of which both are known; NaN without any.
 
-    n: those hits. mean_ticks, median_ticks: absolute distance. mean_relative: distance over the annotated length, averaged.
+    n: those hits. mean_ticks, median_ticks: absolute distance. mean_relative: distance over the annotated length,
+    averaged.
     """
 
     n: int

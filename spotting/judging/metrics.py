@@ -4,9 +4,9 @@ Task: each recording has annotated and predicted intervals of two classes, macro
 ones were found, and how many predictions were something else?
 
 Conventions: intervals are `Interval`s that count one unit on both sides, ticks of the 30 Hz clock or frames of the
-annotations, both ends inclusive; an IoU depends on it, as an inclusive end is as long as the unit. Any order is accepted.
-Annotations listed as `ignored` (an annotator was unsure) are don't-care: they are not to be found, and a prediction of
-which at least half the ticks lie in them is neither hit nor false alarm, whatever its class.
+annotations, both ends inclusive; an IoU depends on it, as an inclusive end is as long as the unit. Any order is
+accepted. Annotations listed as `ignored` (an annotator was unsure) are don't-care: they are not to be found, and a
+prediction of which at least half the ticks lie in them is neither hit nor false alarm, whatever its class.
 
 Metrics: a prediction is a true positive when it is matched to an annotation of its class with an IoU of at least 0.5
 (paper eq. 17), one to one. TP, FP and FN are summed over recordings before precision, recall and F1 are taken, for
@@ -122,7 +122,8 @@ def match(
 ) -> list[tuple[int, int]]:
     """Index pairs of an optimal one-to-one matching within classes, all with at least the given IoU, in order of truth.
 
-    overlaps: another measure than the IoU, for comparisons. Raises ValueError for an IoU outside 0..1; at 0, intervals must still touch.
+    overlaps: another measure than the IoU, for comparisons. Raises ValueError for an IoU outside 0..1; at 0, intervals
+    must still touch.
     """
     if not 0.0 <= iou <= 1.0:
         raise ValueError(f"an IoU lies in 0..1, got {iou}")

@@ -91,7 +91,8 @@ def report_lines(report: dict[str, Any]) -> list[str]:
             f"apex error of {apex['hits']} hits: mean {apex['mean']:.2f}, median {apex['median']:.2f} {report['unit']}"
         )
     if report["kappa"] is not None:
-        some = "" if report["kappa_videos"] == report["recordings"] else f", over {report['kappa_videos']} videos"
+        known, all_videos = report["kappa_videos"], report["recordings"]
+        some = "" if known == all_videos else f", over {known} of {all_videos} videos"
         lines.append(f"Cohen's kappa per {report['unit'].removesuffix('s')}{some}: {report['kappa']:.4f}")
     lines.append(f"{report['recordings']} videos of {report['subjects']} subjects; intervals of F1 resample subjects")
     return lines

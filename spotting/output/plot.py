@@ -1,4 +1,5 @@
-"""A picture of a result: intensity over time, the intervals found, where no face was usable, stills of some events."""
+"""A picture of a result: intensity over time, the intervals found and how sure they are, where no face was usable,
+stills of the most confident events."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...files import replacing
-from ..intervals import Spot
+from ..intervals import EXPRESSION_TYPES, Spot
 from ..result import SpotResult
 
 if TYPE_CHECKING:
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {"macro": "#0072b2", "micro": "#d55e00"}  # told apart by colour-blind readers too (Okabe and Ito)
-MAX_EVENTS_WITH_STILLS = 4
+MAX_EVENTS_WITH_STILLS = 12
+EVENTS_A_ROW = 2
 ROW_S = 60.0  # seconds a row of the plot shows, unless that makes too many rows
 MAX_ROWS = 24
 _WIDTH_IN = 12.0
 _ROW_IN = 1.5
-_STILLS_IN = 1.45
+_STILLS_IN = 2.45
 _MOMENTS = ("onset", "apex", "offset")
 
 
@@ -47,20 +49,22 @@ def draw(result: SpotResult, stills: Mapping[int, np.ndarray] | None = None) -> 
     width_s = duration if n_rows == 1 else row_s
     events = events_with_stills(result) if stills else []
 
-    heights = ([_STILLS_IN] if events else []) + [_ROW_IN] * n_rows
+    still_rows = ceil(len(events) / EVENTS_A_ROW)
+    heights = [_STILLS_IN] * still_rows + [_ROW_IN] * n_rows
     figure = Figure(figsize=(_WIDTH_IN, sum(heights) + 1.1), dpi=100)
     grid = GridSpec(
-        len(heights), 1, figure=figure, height_ratios=heights, hspace=0.45 if n_rows > 1 else 0.3,
+        len(heights), 1, figure=figure, height_ratios=heights, hspace=0.45 if n_rows > 1 else 0.25,
         left=0.055, right=0.985, top=1 - 0.55 / (sum(heights) + 1.1), bottom=0.5 / (sum(heights) + 1.1),
     )  # fmt: skip
-    if events:
-        _draw_stills(figure, grid[0], result, events, stills)
+    for row in range(still_rows):
+        shown = events[row * EVENTS_A_ROW : (row + 1) * EVENTS_A_ROW]
+        _draw_stills(figure, grid[row], result, shown, stills)
     for row in range(n_rows):
-        axes = figure.add_subplot(grid[row + bool(events)])
+        axes = figure.add_subplot(grid[still_rows + row])
         _draw_row(axes, result, row * row_s, row * row_s + width_s)
     axes.set_xlabel("seconds")
     figure.suptitle(_title(result), x=0.055, y=1 - 0.12 / (sum(heights) + 1.1), ha="left", va="top", fontsize=11)
-    _legend(figure, sum(heights) + 1.1)
+    _legend(figure, sum(heights) + 1.1, with_threshold=result.min_confidence is not None)
     return figure
 
 
@@ -92,11 +96,15 @@ def _draw_row(axes: "Axes", result: SpotResult, start_s: float, end_s: float) ->
     curve = np.where(valid, result.intensity, np.nan)
     axes.fill_between(times, 0, curve, color="#bbbbbb", lw=0)
     axes.plot(times, curve, color="#333333", lw=0.9)
+    for kind, least in zip(EXPRESSION_TYPES, result.min_confidence or (), strict=False):
+        axes.axhline(least, color=COLOURS[kind], lw=0.8, ls=":")
     for number, spot in enumerate(result.spots, 1):
         if spot.offset_s < start_s or spot.onset_s > end_s:
             continue
         colour = COLOURS[spot.type]
         axes.axvspan(spot.onset_s - half, spot.offset_s + half, color=colour, alpha=0.28, lw=0)
+        # How sure it is, on the same scale as the line from which on one is reported.
+        axes.hlines(spot.confidence, spot.onset_s - half, spot.offset_s + half, color=colour, lw=2)
         axes.axvline(spot.apex_s, color=colour, lw=1.2, ls=(0, (3, 2)), ymax=1 / 1.18)
         if start_s <= spot.apex_s <= end_s:
             axes.text(spot.apex_s, 1.03, str(number), color=colour, ha="center", va="bottom", fontsize=8, weight="bold")
@@ -107,7 +115,7 @@ def _draw_stills(
 ) -> None:
     from matplotlib.gridspec import GridSpecFromSubplotSpec
 
-    groups = GridSpecFromSubplotSpec(1, MAX_EVENTS_WITH_STILLS, subplot_spec=cell, wspace=0.06)
+    groups = GridSpecFromSubplotSpec(1, EVENTS_A_ROW, subplot_spec=cell, wspace=0.04)
     for position, event in enumerate(events):
         spot = result.spots[event]
         places = GridSpecFromSubplotSpec(1, 3, subplot_spec=groups[position], wspace=0.03)
@@ -121,23 +129,28 @@ def _draw_stills(
                 axes.imshow(stills[frame])
             else:
                 axes.set_box_aspect(1)
-            axes.set_xlabel(f"{moment} {frame}", fontsize=7, labelpad=2)
+            axes.set_xlabel(f"{moment} {frame}", fontsize=8, labelpad=2)
             if place == 0:
                 label = f"{event + 1}: {spot.type}, confidence {spot.confidence:.2f}"
-                axes.set_title(label, fontsize=8, loc="left", color=COLOURS[spot.type], pad=3)
+                axes.set_title(label, fontsize=9, loc="left", color=COLOURS[spot.type], pad=3)
 
 
-def _legend(figure: "Figure", height_in: float) -> None:
+def _legend(figure: "Figure", height_in: float, with_threshold: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=colour, alpha=0.4, label=kind) for kind, colour in COLOURS.items()]
     handles += [
         Line2D([], [], color="#333333", lw=0.9, ls=(0, (3, 2)), label="apex"),
+        Line2D([], [], color="#333333", lw=2, label="confidence"),
         Patch(facecolor="#eeeeee", edgecolor="#999999", hatch="///", lw=0, label="no usable face"),
     ]
+    if with_threshold:
+        handles.insert(4, Line2D([], [], color="#333333", lw=0.8, ls=":", label="reported from"))
     anchor = (0.985, 1 - 0.05 / height_in)
-    figure.legend(handles=handles, loc="upper right", bbox_to_anchor=anchor, ncols=4, fontsize=8, frameon=False)
+    figure.legend(
+        handles=handles, loc="upper right", bbox_to_anchor=anchor, ncols=len(handles), fontsize=8, frameon=False
+    )
 
 
 def _title(result: SpotResult) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from ...extract.features import FaceFeatures
 from ...extract.reading.video import open_video
 
-STILL_SIZE = 160  # pixels a side
+STILL_SIZE = 192  # pixels a side
 _MARGIN = 1.35  # side of the square cut-out over the face's larger extent
 
 

@@ -1,4 +1,5 @@
-"""The evaluator of the authors' release (github KinopioIsAllIn/GIM), quirks included; see `metrics` for the departures.
+"""The evaluator of the authors' release (github KinopioIsAllIn/GIM), quirks included; `judging.metrics` lists where
+ours departs from it, `protocol` tells what each departure is worth.
 
 Units: frames. Annotated intervals have inclusive offsets, predicted ones exclusive; lengths are plain differences of
 the two, so an annotation counts one frame less than a prediction of the same frames. Published figures of GIM come
@@ -7,6 +8,8 @@ from this evaluator, run for each left-out subject at the epoch with the best F1
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from ..intervals import EXPRESSION_TYPES, ExpressionType, Interval
 from ..judging.metrics import HIT_IOU, Counts, Evaluation
@@ -50,6 +53,12 @@ def reference_evaluation(subjects: Sequence[Mapping[ExpressionType, ReferenceCou
         return Counts(tp, fp, annotated - tp)
 
     return Evaluation(total("macro"), total("micro"))
+
+
+def reference_overlaps(annotated: Sequence[Interval], claims: Sequence[Interval]) -> np.ndarray:
+    """(len(annotated), len(claims)) IoU of every pair as this evaluator takes it."""
+    values = [[_iou(a, _as_candidate(c)) for c in claims] for a in annotated]
+    return np.array(values, dtype=np.float64).reshape(len(annotated), len(claims))
 
 
 def _as_candidate(p: Interval | Candidate) -> Candidate:

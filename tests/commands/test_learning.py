@@ -125,35 +125,6 @@ def test_impossible_recipes_and_missing_files_are_told(data, tmp_path):
     assert weights.exit_code == 7
 
 
-def test_evaluate_compares_two_tables_and_writes_what_it_says(tmp_path):
-    predictions, truth = tmp_path / "p.csv", tmp_path / "t.csv"
-    predictions.write_text("vid,onset,offset,type\nv1,10,40,mae\nv1,100,108,me\n")
-    truth.write_text("video,subject,onset,apex,offset,type\nv1,p1,12,20,41,macro\n")
-    result = spot("evaluate", predictions, truth, "-o", tmp_path / "out", "--megc", "2022")
-    assert result.exit_code == 0, result.output
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["counts"]["macro"]["f1"] == 1.0
-    assert report["counts"]["micro"]["fp"] == 1
-    assert (tmp_path / "out" / "report.csv").read_text().startswith("subject,class,")
-    assert (tmp_path / "out" / "megc2022.csv").read_text().splitlines()[0] == "vid,pred_onset,pred_offset,type"
-    assert "overall" in result.output
-    assert "0.6667" in result.output
-    assert spot("evaluate", predictions).exit_code == 2
-    assert spot("evaluate", predictions, tmp_path / "none.csv").exit_code == 8
-
-
-def test_names_that_could_be_several_videos_are_none(data, tmp_path):
-    """BORIS knows the file's name alone, and three of the prepared videos are called v0."""
-    words = ("--dataset", data / "features", "--annotations", data / "boris.csv", "-o", tmp_path, "--device", "cpu")
-    result = spot("evaluate", "--loso", *words)
-    assert result.exit_code == 8
-    assert "too few" in result.stderr
-
-
-def test_evaluate_loso_needs_its_options(tmp_path):
-    assert spot("evaluate", "--loso", "-o", tmp_path).exit_code == 2
-
-
 def test_simulate_makes_what_train_takes(quick, tmp_path):
     sheet = tmp_path / "own.csv"
     lines = ["Media file name,Behavior,Start (s),Stop (s),Subject"]

@@ -274,6 +274,9 @@ def test_intervals_need_both_ends(tmp_path):
     closed = close_open_offsets(records)
     assert list(closed["offset"]) == [608, 720, 148]
     assert intervals_by_video(closed)["16_0502"] == [Interval(138, 142, 148, "micro")]
+    # The apex of the open one is frame 705, its onset 700.
+    assert list(close_open_offsets(records, 0)["offset"]) == [608, 705, 148]
+    assert list(close_open_offsets(records, 30)["offset"]) == [608, 730, 148]
 
 
 def test_frame_numbers_count_frames_and_milliseconds_are_times():

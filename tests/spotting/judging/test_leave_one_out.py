@@ -1,7 +1,6 @@
 """Judging: tables from anywhere, reports, and leaving subjects out."""
 
 import json
-import time
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
@@ -10,152 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from facespot.errors import AnnotationError
+from facespot.extract.cache import CacheKey, FeatureCache
 from facespot.spotting.datasets.records import close_open_offsets, intervals_by_video
 from facespot.spotting.intervals import Interval
-from facespot.spotting.judging import leave_one_out as protocol
+from facespot.spotting.judging import folds, leave_one_out
+from facespot.spotting.judging.annotated_set import AnnotatedSet
 from facespot.spotting.judging.leave_one_out import evaluate_loso
-from facespot.spotting.judging.metrics import VideoIntervals, evaluate
-from facespot.spotting.judging.report import evaluation_report, render_subjects, report_lines, write_report
-from facespot.spotting.judging.tables import TableRow, pair_tables, read_table, render_megc
+from facespot.spotting.judging.metrics import evaluate
+from facespot.spotting.judging.pairing import pair_tables
+from facespot.spotting.judging.report import evaluation_report
+from facespot.spotting.judging.tables import IntervalTable, read_table, rows_of_records
 from facespot.spotting.learning.from_points import PointTrainer
 from small_set import small_records, store_features, tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-OURS = "video,type,onset_s,apex_s,offset_s,onset_frame,apex_frame,offset_frame,confidence\n"
-
-
-def written(path, text):
-    path.write_text(text)
-    return path
-
-
-# Tables
-
-
-def test_our_own_csv_and_both_submission_formats_mean_the_same(tmp_path):
-    ours = written(tmp_path / "a.csv", OURS + "x/v1.mp4,macro,1.000,1.500,2.000,30,45,60,0.8\n")
-    old = written(tmp_path / "b.csv", "vid,pred_onset,pred_offset,type\nv1,30,60,mae\n")
-    new = written(tmp_path / "c.csv", "vid;onset;offset;type\nv1;30;60;MaE\n")
-    assert read_table(ours)[0] == TableRow("x/v1", "", "macro", (1.0, 1.5, 2.0), (30, 45, 60), 0.8)
-    for theirs in (old, new):
-        row = read_table(theirs)[0]
-        assert (row.video, row.type, row.seconds, row.frames) == ("v1", "macro", None, (30, None, 60))
-        recordings, unit = pair_tables(read_table(ours), [row])
-        assert unit == "frames"
-        assert evaluate(recordings).macro.tp == 1
-    recordings, unit = pair_tables(read_table(ours), read_table(new, fps=30.0))
-    assert unit == "ticks"
-    assert recordings[0].truth == [Interval(30, 45, 60, "macro")]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("video,type,onset,offset\nv,smile,1,2\n", r"row 2, column 'type': 'smile' is neither"),
-        ("video,type,onset,offset\nv,me,1,2\nv,me,x,2\n", r"row 3, column 'onset': 'x' is no number"),
-        ("video,type,onset,offset\nv,me,5,2\n", r"row 2, column 'offset': 2 after an onset of 5"),
-        ("video,type\nv,me\n", r"row 2, column 'onset_frame': no onset and offset"),
-    ],
-)
-def test_bad_tables_name_file_row_and_column(tmp_path, text, message):
-    with pytest.raises(AnnotationError, match=rf"t\.csv, {message}"):
-        read_table(written(tmp_path / "t.csv", text))
-
-
-def test_tables_that_cannot_be_compared_say_why(tmp_path):
-    seconds = [TableRow("v", "", "macro", (1.0, 1.2, 2.0), None)]
-    frames = [TableRow("v", "", "macro", None, (30, 36, 60))]
-    with pytest.raises(AnnotationError, match="--fps"):
-        pair_tables(seconds, frames)
-    with pytest.raises(AnnotationError, match="no video is in both"):
-        pair_tables(seconds, [TableRow("w", "", "macro", (1.0, 1.2, 2.0), None)])
-    with pytest.raises(AnnotationError, match="no such file"):
-        read_table(tmp_path / "none.csv")
-
-
-def test_unpredicted_and_unannotated_videos_both_count():
-    def row(video, subject=""):
-        return TableRow(video, subject, "micro", (1.0, 1.1, 1.3), None)
-
-    recordings, _ = pair_tables([row("a/one"), row("two")], [row("one", "p1"), row("three")])
-    counts = evaluate(recordings).micro
-    assert (counts.tp, counts.fp, counts.fn) == (1, 1, 1)
-    assert [r.subject for r in recordings] == ["p1", "three", "two"]
-
-
-def test_a_truth_without_names_belongs_to_the_only_video(tmp_path):
-    truth = written(tmp_path / "truth.csv", "onset_s,apex_s,offset_s,type\n1.0,1.2,1.4,micro\n")
-    recordings, _ = pair_tables([TableRow("clip", "", "micro", (1.0, 1.2, 1.4), None)], read_table(truth))
-    assert evaluate(recordings).micro.tp == 1
-
-
-def test_the_rate_and_length_of_a_truth_are_used(tmp_path):
-    truth = written(tmp_path / "t.csv", "file,fps,frames,onset,apex,offset,type\nv.mp4,60,600,60,-1,120,macro\n")
-    recordings, unit = pair_tables([TableRow("v", "", "macro", (1.0, 1.5, 2.0), None)], read_table(truth))
-    assert unit == "ticks"
-    assert recordings[0].truth == [Interval(30, 45, 60, "macro")]
-    assert recordings[0].n_ticks == 301
-    assert evaluation_report(recordings)["kappa"] == 1.0
-
-
-def test_submissions_hold_frames_in_the_order_of_videos():
-    rows = [
-        TableRow("v2", "", "micro", None, (5, 6, 9)),
-        TableRow("v1", "", "macro", (1.0, 1.2, 2.0), (30, 36, 60)),
-    ]
-    assert render_megc(rows, "2022") == "vid,pred_onset,pred_offset,type\nv1,30,60,mae\nv2,5,9,me\n"
-    assert render_megc(rows, "2023") == "vid,onset,offset,type\nv1,30,60,mae\nv2,5,9,me\n"
-    with pytest.raises(AnnotationError, match="counts frames"):
-        render_megc([TableRow("v", "", "micro", (1.0, 1.1, 1.2), None)], "2023")
-
-
-# Reports
-
-
-def test_a_report_adds_up_and_is_json(tmp_path):
-    hit, miss = Interval(10, 20, 40, "macro"), Interval(100, 104, 110, "micro")
-    wrong = Interval(200, 210, 230, "macro")
-    recordings = [
-        VideoIntervals([hit, miss], [Interval(12, 22, 40, "macro"), wrong], subject="a", n_ticks=300),
-        VideoIntervals([], [], subject="b", n_ticks=300),
-    ]
-    report = evaluation_report(recordings)
-    assert report["counts"]["macro"] == {"tp": 1, "fp": 1, "fn": 0, "precision": 0.5, "recall": 1.0, "f1": 2 / 3}
-    assert report["counts"]["overall"]["fn"] == 1
-    assert report["apex_error"] == {"hits": 1, "mean": 2.0, "median": 2.0, "mean_relative": pytest.approx(2 / 31)}
-    assert sum(report["iou_histogram"]["counts"]) == 2
-    assert 0 < report["kappa"] < 1
-    table = write_report(report, tmp_path / "report.json")
-    assert json.loads((tmp_path / "report.json").read_text()) == report
-    assert table.read_text() == render_subjects(report)
-    assert table.read_text().splitlines()[1] == "a,macro,1,1,0,0.5000,1.0000,0.6667"
-    assert table.read_text().splitlines()[-1].startswith("all,overall,1,1,1,")
-    assert any("overall" in line and "0.5000" in line for line in report_lines(report))
-    with pytest.raises(ValueError, match="no recording"):
-        evaluation_report([])
-
-
-def test_nothing_found_has_no_apex_error_and_no_number_that_is_none():
-    report = evaluation_report([VideoIntervals([Interval(1, 2, 3, "micro")], [], subject="a")])
-    assert report["apex_error"]["mean"] is None
-    assert report["kappa"] is None
-    json.dumps(report, allow_nan=False)
-
-
-def test_two_hundred_videos_of_fifty_intervals_take_under_two_seconds_of_processor():
-    rng = np.random.default_rng(0)
-
-    def draw():
-        onsets = np.sort(rng.choice(9000, 50, replace=False))
-        return [Interval(int(o), int(o) + 5, int(o) + 20, "macro" if o % 2 else "micro") for o in onsets]
-
-    recordings = [VideoIntervals(draw(), draw(), subject=str(i % 20), n_ticks=9100) for i in range(200)]
-    started = time.process_time()
-    evaluate(recordings)
-    assert time.process_time() - started < 2
-
-
-# Leaving subjects out
 
 
 class Teller(PointTrainer):
@@ -202,7 +69,7 @@ def test_loso_judges_every_annotated_video_once_and_writes_it_all(whole):
     assert json.loads((output / "report.json").read_text()) == report
     # What was written is judged alike from the file.
     rows = read_table(output / "predictions.csv")
-    assert len(rows) == len(result.predicted)
+    assert len(rows.rows) == len(result.predicted)
 
 
 def test_the_oracle_is_reported_beside_and_under_its_name(whole):
@@ -213,6 +80,14 @@ def test_the_oracle_is_reported_beside_and_under_its_name(whole):
         best = oracle["by_subject"][subject]["overall"]["f1"]
         assert best >= result.reports["chosen"]["by_subject"][subject]["overall"]["f1"]
         assert 1 <= number <= 3
+
+
+def test_the_best_epoch_is_the_earliest_with_the_most_of_the_truth(whole):
+    _, result = whole
+    truth = result.data.truth_on_clock()
+    some = {video: intervals[:1] for video, intervals in truth.items()}
+    assert leave_one_out._best({1: {v: [] for v in truth}, 2: some, 3: truth, 4: truth}, result.data) == 3
+    assert leave_one_out._best({4: truth, 5: some}, result.data) == 4
 
 
 def test_a_finished_run_is_not_done_again_and_a_broken_one_goes_on(whole, features):
@@ -228,6 +103,70 @@ def test_a_finished_run_is_not_done_again_and_a_broken_one_goes_on(whole, featur
     assert (output / "report.json").read_bytes() == before
     with pytest.raises(AnnotationError, match="another evaluation"):
         evaluate_loso(features, small_records(), tiny("context"), output, seed=5, processes=1)
+
+
+def test_a_fold_of_other_features_is_not_taken_for_this_one(tmp_path):
+    """As after `spot prepare` ran anew: same videos, same points, other measurements in one of them."""
+    records, recipe = small_records(), tiny("context", epochs=1)
+    prepared = store_features(tmp_path / "features")
+
+    def run():
+        return evaluate_loso(prepared.folder, records, recipe, tmp_path / "loso", folds=2, processes=1)
+
+    first = run()
+    again = prepared.digest(prepared.videos[1])
+    store_features(tmp_path / "features")
+    assert prepared.digest(prepared.videos[1]) == again
+    assert run().predicted == first.predicted
+    features = prepared.load(prepared.videos[1])
+    changed = replace(features, snippets=np.array(features.snippets) * np.float16(1.01))
+    FeatureCache(prepared.folder).store(CacheKey("p1v0", f"{1:04d}{0:04d}" * 5, {}, {}), changed)
+    with pytest.raises(AnnotationError, match=r"another evaluation \(what differs: features\)"):
+        run()
+
+
+def test_videos_without_features_are_missed_and_named(whole, features):
+    """The fourth subject is annotated and was never prepared."""
+    _, result = whole
+    records = small_records(subjects=4)
+    absent = records[records["subject"] == "p3"]
+    for rule, missed, subjects in (("missed", len(absent), 4), ("left-out", 0, 3)):
+        data = AnnotatedSet(features, records, rule)
+        pairing = data.pair(result.found)
+        report = evaluation_report(pairing.videos, pairing.unit)
+        counts, before = report["counts"]["overall"], result.reports["chosen"]["counts"]["overall"]
+        assert (counts["tp"], counts["fp"], counts["fn"]) == (before["tp"], before["fp"], before["fn"] + missed)
+        assert report["subjects"] == subjects
+        assert (pairing.absent, pairing.coverage) == (("p3/v0",), 0.75)
+        assert any("1 video annotated and without features" in note and "p3/v0" in note for note in pairing.notes)
+        # Agreement is known of the videos that were looked at, in which nothing may have been found.
+        assert report["kappa_videos"] == 3
+
+
+def test_loso_counts_videos_without_features(features, tmp_path):
+    records, recipe = small_records(subjects=4), tiny("context", epochs=1)
+    options = {"folds": 2, "processes": 1}
+    with_absent = evaluate_loso(features, records, recipe, tmp_path, **options).reports["chosen"]
+    without = evaluate_loso(features, records, recipe, tmp_path, absent="left-out", **options).reports["chosen"]
+    absent = int((records["subject"] == "p3").sum())
+    assert with_absent["counts"]["overall"]["fn"] == without["counts"]["overall"]["fn"] + absent
+    assert (with_absent["absent"], with_absent["coverage"]) == (["p3/v0"], 0.75)
+
+
+def test_the_file_of_predictions_is_judged_as_they_were(whole):
+    """Twice as many frames a second in the sheet as in the features, so that rounding to ticks would tell."""
+    output, result = whole
+    sheet = small_records()
+    for name in ("onset", "apex", "offset"):
+        sheet[name] = sheet[name] * 2 + 1
+    sheet["fps"] = 60.0
+    data = AnnotatedSet(result.data.prepared.folder, sheet)
+    pairing = data.pair(result.found)
+    assert pairing.unit == "frames"
+    from_file = pair_tables(read_table(output / "predictions.csv"), IntervalTable.of(rows_of_records(sheet)))
+    assert evaluate(from_file.videos) == evaluate(pairing.videos)
+    onsets = [t.onset for v in pairing.videos for t in v.truth]
+    assert sorted(onsets) == sorted(sheet["onset"])
 
 
 class Told(PointTrainer):
@@ -255,14 +194,14 @@ def test_a_fold_of_another_trainer_or_of_one_told_otherwise_is_not_taken_for_thi
 
 def test_what_is_bound_to_a_trainer_counts_and_the_order_of_a_mapping_does_not():
     one, two = Interval(1, 2, 3, "micro"), Interval(1, 2, 4, "micro")
-    told = protocol._trainer_identity(partial(Told, records={"a": [one], "b": [two]}))
-    assert told == protocol._trainer_identity(partial(Told, records={"b": [two], "a": [one]}))
-    assert told != protocol._trainer_identity(partial(Told, records={"a": [one], "b": [replace(two, offset=5)]}))
-    assert told != protocol._trainer_identity(partial(partial(Told, 1), records={"a": [one], "b": [two]}))
+    told = folds._bound_identity(partial(Told, records={"a": [one], "b": [two]}))
+    assert told == folds._bound_identity(partial(Told, records={"b": [two], "a": [one]}))
+    assert told != folds._bound_identity(partial(Told, records={"a": [one], "b": [replace(two, offset=5)]}))
+    assert told != folds._bound_identity(partial(partial(Told, 1), records={"a": [one], "b": [two]}))
 
 
 def test_processes_and_their_absence_agree(whole, features, tmp_path, monkeypatch):
-    monkeypatch.setattr(protocol, "usable_cores", lambda: 2)
+    monkeypatch.setattr(leave_one_out, "usable_cores", lambda: 2)
     seen = []
     evaluate_loso(features, small_records(), tiny("context"), tmp_path, processes=2, progress=seen.append)
     assert sorted(outcome.name for outcome in seen) == ["p0", "p1", "p2"]

@@ -19,7 +19,7 @@ from facespot.spotting.judging.metrics import (
 )
 from facespot.spotting.reference.decoding import Candidate
 from facespot.spotting.reference.metrics import reference_evaluate, reference_evaluation
-from golden import load_golden, needs_golden
+from golden import golden_cases, load_golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,10 +32,9 @@ def micro(onset, offset, confidence=1.0):
     return Interval(onset, onset, offset, "micro", confidence)
 
 
-@needs_golden
-@pytest.mark.parametrize("case", range(5))
+@pytest.mark.parametrize("case", golden_cases("eval"))
 def test_reference_matches_the_authors(case):
-    arrays = load_golden(f"eval_{case}")
+    arrays = load_golden(case)
     truth, predicted = {}, {}
     names = ("video", "onset", "offset", "apex", "class")
     for video, onset, offset, apex, kind in zip(*(arrays[f"gt_{n}"].tolist() for n in names), strict=True):

@@ -21,9 +21,9 @@ from facespot.spotting.learning.auw_graph import au_adjacency, count_units
 from facespot.spotting.learning.auw_losses import binary_focal, detection_loss, ends_focal
 from facespot.spotting.learning.auw_targets import TargetSettings, detection_targets
 from facespot.spotting.learning.auw_training import AuwRecipe, AuwTrainer, auw_trainer, train_auw_gcn
-from facespot.spotting.learning.from_points import STATE_NAME
 from facespot.spotting.learning.interval_videos import pair_intervals
 from facespot.spotting.learning.point_videos import pair_points
+from facespot.spotting.learning.training import STATE_NAME
 from facespot.spotting.readers.auw_decoding import AuwDecoding, decode_detections
 from facespot.spotting.readers.auw_features import motion_statistics, tick_motion, window_ranges, with_context
 from facespot.spotting.spotter import Spotter
@@ -373,6 +373,15 @@ def test_same_seed_same_bytes_also_when_resumed(videos, tmp_path):
         train_auw_gcn(videos, tiny(), tmp_path / "parts")
 
 
+def test_weights_of_another_training_do_not_stay_and_epochs_can_be_added(videos, tmp_path):
+    train_auw_gcn(videos, tiny(2), tmp_path)
+    longer = train_auw_gcn(videos, tiny(3), tmp_path).read_bytes()
+    assert longer == train_auw_gcn(videos, tiny(3), tmp_path / "whole").read_bytes()
+    (tmp_path / STATE_NAME).unlink()
+    weights = train_auw_gcn(videos, tiny(3, rate=0.02), tmp_path)
+    assert load_checkpoint(weights).notes["recipe"]["rate"] == 0.02
+
+
 def test_only_windows_with_an_expression_are_learnt_from(videos):
     n = 600
     positions = np.random.default_rng(0).normal(size=(n, 10, 2))
@@ -426,7 +435,7 @@ def test_a_fold_learns_nothing_from_whom_it_leaves_out(prepared, videos, tmp_pat
     some = pair_points(prepared, sample_points(records, 0), {"p1", "p2"})[0]
     trainer = auw_trainer(some, tiny(), records=records)
     alike = AuwTrainer([v for v in videos if v.subject != "p0"], tiny())
-    assert trainer._fingerprint == alike._fingerprint
+    assert trainer.fingerprint == alike.fingerprint
     # Other units of the left-out subject leave the graph alone.
     units = [parse_aus("25" if subject == "p0" else "1+2+12") for subject in records["subject"]]
     again = auw_trainer(some, tiny(), records=records.assign(aus=units))

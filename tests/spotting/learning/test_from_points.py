@@ -14,7 +14,7 @@ from facespot.models.context import ContextSpotter, pack_ensemble
 from facespot.spotting.datasets.sampling import sample_points
 from facespot.spotting.intervals import EXPRESSION_TYPES, Interval, Point
 from facespot.spotting.learning.durations import motion_extents
-from facespot.spotting.learning.from_points import STATE_NAME, WEIGHTS_NAME, PointTrainer, train
+from facespot.spotting.learning.from_points import PointTrainer, train
 from facespot.spotting.learning.learners import inside_loss, known_class_loss
 from facespot.spotting.learning.point_videos import (
     PointVideo,
@@ -27,6 +27,7 @@ from facespot.spotting.learning.point_videos import (
 )
 from facespot.spotting.learning.pseudo_labels import PseudoLabels, PseudoLabelSettings
 from facespot.spotting.learning.recipes import PointRecipe
+from facespot.spotting.learning.training import STATE_NAME, WEIGHTS_NAME
 from facespot.spotting.spotter import Spotter
 from small_set import CONTEXT, clip, small_records, store_features, tiny
 
@@ -144,7 +145,7 @@ def test_a_state_of_another_training_or_a_damaged_one_is_refused(videos, tmp_pat
     train(videos, tiny(epochs=1), tmp_path)
     for recipe, seed, some in (
         (tiny(epochs=1), 1, videos),
-        (tiny(epochs=2), 0, videos),
+        (tiny(epochs=1, rate=1e-2), 0, videos),
         (tiny(epochs=1), 0, videos[1:]),
     ):
         with pytest.raises(WeightsError, match="other data, recipe"):
@@ -189,6 +190,38 @@ def test_every_ablation_runs_finite_and_differs(plain, change, tmp_path):
     weights = train(videos, recipe, tmp_path / "changed", progress=reports.append)
     assert all(np.isfinite(list(r.terms.values())).all() for r in reports)
     assert load_checkpoint(weights).digest != unchanged
+
+
+def test_weights_of_another_training_do_not_stay(videos, tmp_path):
+    recipe = tiny("context", epochs=1)
+    old = train(videos, recipe, tmp_path).read_bytes()
+    (tmp_path / STATE_NAME).unlink()
+    other = replace(recipe, rate=1e-2)
+    weights = train(videos, other, tmp_path)
+    assert load_checkpoint(weights).notes["recipe"]["rate"] == 1e-2
+    assert weights.read_bytes() != old
+
+    class Stop(Exception):
+        pass
+
+    def stop(report):
+        raise Stop
+
+    (tmp_path / STATE_NAME).unlink()
+    with pytest.raises(Stop):
+        train(videos, replace(recipe, epochs=2), tmp_path, progress=stop)
+    assert not weights.exists(), "until it is done there are no weights of this training"
+
+
+def test_more_epochs_later_end_like_more_epochs_at_once(videos, tmp_path):
+    whole = train(videos, tiny("context", epochs=3), tmp_path / "whole").read_bytes()
+    first = train(videos, tiny("context", epochs=2), tmp_path / "parts").read_bytes()
+    seen = []
+    longer = train(videos, tiny("context", epochs=3), tmp_path / "parts", progress=seen.append)
+    assert [report.epoch for report in seen] == [2]
+    assert first != longer.read_bytes() == whole
+    with pytest.raises(WeightsError, match="learnt for 3 epochs, and 2 were asked for"):
+        train(videos, tiny("context", epochs=2), tmp_path / "parts")
 
 
 def test_videos_without_points_and_classes_without_any_do_no_harm(videos, tmp_path):

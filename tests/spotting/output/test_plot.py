@@ -1,5 +1,6 @@
 """The picture of a result: what is drawn where, and that it becomes a PNG without a screen."""
 
+import dataclasses
 import itertools
 
 import av
@@ -12,6 +13,7 @@ from facespot.spotting.intervals import Interval
 from facespot.spotting.output import plot as plotting
 from facespot.spotting.output.stills import STILL_SIZE, face_squares, read_stills
 from facespot.spotting.result import SpotResult
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 
 def make_result(seconds=10.0, intervals=(), gap=(), video="clip.mp4", fps=30.0) -> SpotResult:
@@ -76,14 +78,37 @@ def test_event_shows_in_the_row_of_its_time():
 def test_stills_are_those_of_the_most_confident_events_in_order_of_time():
     intervals = [Interval(30 * i, 30 * i + 5, 30 * i + 9, "macro", c) for i, c in enumerate([0.5, 0.9, 0.1, 0.8, 0.7])]
     result = make_result(intervals=intervals)
-    assert plotting.events_with_stills(result) == [0, 1, 3, 4]
-    frames = plotting.frames_of_stills(result)
+    assert plotting.events_with_stills(result, 4) == [0, 1, 3, 4]
+    frames = plotting.frames_of_stills(result, 4)
     assert frames == [f for i in (0, 1, 3, 4) for f in (30 * i, 30 * i + 5, 30 * i + 9)]
     stills = {f: np.full((8, 8, 3), 200, np.uint8) for f in frames[1:]}
     figure = plotting.draw(result, stills)
     pictures = [a for a in figure.axes if a.images]
     assert len(pictures) == len(stills)
     assert [a.get_xlabel() for a in figure.axes[:3]] == ["onset 0", "apex 5", "offset 9"]
+
+
+def test_stills_are_large_enough_to_see_a_face():
+    intervals = [Interval(20 * i, 20 * i + 5, 20 * i + 9, "macro") for i in range(9)]
+    result = make_result(intervals=intervals)
+    stills = {f: np.full((8, 8, 3), 200, np.uint8) for f in plotting.frames_of_stills(result)}
+    figure = plotting.draw(result, stills)
+    FigureCanvasAgg(figure).draw()
+    pictures = [a for a in figure.axes if a.images]
+    assert len(pictures) == 27
+    assert min(min(a.get_window_extent().width, a.get_window_extent().height) for a in pictures) > 150
+
+
+def test_confidences_stand_above_the_line_they_are_reported_from():
+    intervals = [Interval(30, 40, 60, "macro", 0.9), Interval(90, 93, 96, "micro", 0.8)]
+    result = dataclasses.replace(make_result(intervals=intervals), min_confidence=(0.78, 0.74))
+    (axes,) = plotting.draw(result).axes
+    levels = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"]
+    assert levels == [0.78, 0.74]
+    bars = [collection.get_segments()[0] for collection in axes.collections if hasattr(collection, "get_segments")]
+    assert [bar[0][1] for bar in bars] == [0.9, 0.8]
+    assert bars[0][1][0] - bars[0][0][0] == pytest.approx(31 / 30)
+    assert not [line for line in plotting.draw(make_result()).axes[0].lines if line.get_linestyle() == ":"]
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "costs $5 or $x_1$.mp4", "x" * 200 + ".mp4"])
