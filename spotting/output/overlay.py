@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from ...extract.features import SNIPPET_REACH, FaceFeatures
+from ...extract.pipeline import Progress
 from ...extract.reading.video import open_video
 from ...files import replacing
 from ..result import SpotResult
@@ -30,10 +31,12 @@ def write_overlay(
     *,
     fps: float | None = None,
     blur_others: bool = False,
+    progress: Progress | None = None,
 ) -> None:
     """Write an MP4 of every frame of `result.video` at its own time, without sound.
 
     Arrows show each region's movement over the last quarter second (eight ticks), `ARROW_FACTOR` times too large.
+    progress: called as (frames done, frames in all).
     Raises VideoNotFoundError, NotAVideoError, and OSError where it cannot be written.
     """
     timebase = result.timebase
@@ -48,6 +51,8 @@ def write_overlay(
                 continue
             points = face_at(features, frame.index)
             picture = blurred(developed.rgb, points) if blur_others else developed.rgb
+            if progress is not None:
+                progress(frame.index + 1, timebase.n_frames)
             writer.write(_drawn(picture, points, result, features, frame.index), frame.time)
 
 

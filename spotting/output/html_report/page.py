@@ -3,6 +3,7 @@
 import base64
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ....extract.features import FaceFeatures
+from ....extract.pipeline import Progress
 from ....files import replacing
 from ....version import __version__
 from ...result import SpotResult
@@ -21,6 +23,7 @@ from .pictures import STILL_SIZE, Filmstrip, take_pictures
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_GENERATOR = '<meta name="generator" content="facespot'  # as in the templates
 SUFFIX = ".report.html"
 # Columns of a result that have a place of their own in the table, and what is written above it.
 _HEADINGS = {
@@ -54,15 +57,17 @@ def write_report(
     options: ReportOptions | None = None,
     *,
     fps: float | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write the report of one video, which is read at `result.video`.
 
-    fps: of a folder of images, which no browser plays: without `embed` its report has stills only. Raises
-    VideoNotFoundError, NotAVideoError, and OSError where the folder cannot be written.
+    fps: of a folder of images, which no browser plays: without `embed` its report has stills only. progress: as of
+    `extract_features`, over the frames that are read once more.
+    Raises VideoNotFoundError, NotAVideoError, and OSError where the folder cannot be written.
     """
     options = options or ReportOptions()
     path, video = Path(path), Path(result.video)
-    pictures = take_pictures(result.spots, features, video, options, fps=fps)
+    pictures = take_pictures(result.spots, features, video, options, fps=fps, progress=progress)
     data = page_data(result, features, with_mesh=options.anonymous)
     if pictures.copy is not None:
         data["copy"] = base64.b64encode(pictures.copy).decode("ascii")
@@ -87,8 +92,15 @@ def write_report(
 
 
 def write_index(rows: Sequence[IndexRow], path: str | os.PathLike[str]) -> None:
-    """Write a page with a row per video, linking the reports. Raises OSError where the folder cannot be written."""
+    """Write a page with a row per video, linking the reports.
+
+    Raises FileExistsError where that would replace a page that facespot did not write, and another OSError where the
+    folder cannot be written.
+    """
     path = Path(path)
+    with suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as old:
+        if _GENERATOR not in old.read(2000):
+            raise FileExistsError(f"{path}: is there already and was not written by facespot")
     listed = []
     for row in rows:
         entry: dict[str, Any] = {"name": _shown(row.name), "error": row.error, "link": None, "result": row.result}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ....extract.features import FaceFeatures
+from ....extract.pipeline import Progress
 from ....extract.reading.video import open_video
 from ...facial_motion import REGIONS, facial_motion
 from ...intervals import Spot
@@ -74,10 +75,11 @@ def take_pictures(
     options: ReportOptions,
     *,
     fps: float | None = None,
+    progress: Progress | None = None,
 ) -> Pictures:
     """The pictures of a report. An anonymous one is made of the features alone; the video is not opened.
 
-    Raises VideoNotFoundError, NotAVideoError, OSError.
+    progress: called as (frames done, frames in all). Raises VideoNotFoundError, NotAVideoError, OSError.
     """
     spots = tuple(spots)
     squares = [_square(spot, features) for spot in spots]
@@ -91,10 +93,10 @@ def take_pictures(
         if options.copies:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "copy.mp4"
-                stills = _read(video, fps, features, squares, wanted, options, path)
+                stills = _read(video, fps, features, squares, wanted, options, path, progress)
                 copy = path.read_bytes()
         else:
-            stills = _read(video, fps, features, squares, wanted, options, None)
+            stills = _read(video, fps, features, squares, wanted, options, None, progress)
     strips = [
         _filmstrip(spot, square, features, {f: stills.get((number, f)) for f in wanted})
         for number, (spot, square) in enumerate(zip(spots, squares, strict=True))
@@ -117,6 +119,7 @@ def _read(
     wanted: dict[int, list[int]],
     options: ReportOptions,
     copy: Path | None,
+    progress: Progress | None,
 ) -> dict[tuple[int, int], str]:
     """(event, frame) -> still. Reads from the beginning: only counting decoded frames is sure to hit the right one."""
     stills = {}
@@ -128,6 +131,8 @@ def _read(
             for frame in stream.pending():
                 if frame.index > last:
                     break
+                if progress is not None:
+                    progress(frame.index + 1, last + 1)
                 if write is None and frame.index not in wanted:
                     continue
                 developed = frame.develop()
