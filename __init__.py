@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .extract.features import FaceFeatures
     from .extract.options import ExtractOptions
     from .extract.pipeline import extract_features
+    from .spotting.datasets.spot_tables import read_spots
     from .spotting.intervals import Interval
     from .spotting.many import SpotBatch, spot_many
     from .spotting.result import SpotResult
@@ -28,6 +29,7 @@ _LAZY = {
     "SpotResult": ".spotting.result",
     "Spotter": ".spotting.spotter",
     "extract_features": ".extract.pipeline",
+    "read_spots": ".spotting.datasets.spot_tables",
     "spot": ".spotting.spotter",
     "spot_many": ".spotting.many",
 }
@@ -42,6 +44,7 @@ __all__ = [
     "__version__",
     "errors",
     "extract_features",
+    "read_spots",
     "spot",
     "spot_many",
 ]

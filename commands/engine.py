@@ -10,17 +10,19 @@ from .console import Failure, FatalError
 
 if TYPE_CHECKING:
     from ..extract.features import FaceFeatures
+    from ..spotting.readers.base import Decoding
     from ..spotting.spotter import Spotter
 
 
 @dataclass(frozen=True)
 class Engine:
-    """face, cache, weights, device: as on the command line; the folder of the cache, None for none."""
+    """face, cache, weights, device, decoding: as on the command line; the folder of the cache, None for none."""
 
     face: str | int
     cache: Path | None
     weights: Path | None
     device: str
+    decoding: "Decoding" = "own"
 
     def start(self, path: Path, fps: float | None, headway: Headway | None) -> "tuple[Spotter, FaceFeatures]":
         """What a recording is spotted with. Raises FatalError for weights or a device that no recording could use."""
@@ -29,7 +31,7 @@ class Engine:
         from ..spotting.many import shared_spotter
 
         try:
-            spotter = shared_spotter(self.weights, self.device)
+            spotter = shared_spotter(self.weights, self.device, self.decoding)
         except FacespotError as error:  # every other recording would fail of it too
             raise FatalError(Failure.of(error)) from error
         options = ExtractOptions(face=self.face)

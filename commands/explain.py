@@ -18,6 +18,7 @@ from .options import FILE, shared
 
 if TYPE_CHECKING:
     from ..spotting.intervals import Spot
+    from ..spotting.readers.base import Decoding
     from ..spotting.why_not import Account
 
 
@@ -64,6 +65,7 @@ class Moment(click.ParamType):
 @shared("fps")
 @shared("cache")
 @shared("weights")
+@shared("decoding")
 @shared("device")
 @reporting
 def explain(
@@ -75,6 +77,7 @@ def explain(
     fps: float | None,
     cache: str | None,
     weights: Path | None,
+    decoding: "Decoding",
     device: str,
 ) -> None:
     """Say what the curves of VIDEO were at a moment, and what made it an expression or kept it from being reported."""
@@ -82,7 +85,7 @@ def explain(
     batch = Batch(console, [video], fps)
     if len(batch.sources) > 1:
         raise click.UsageError("a moment belongs to one recording, and that folder holds several")
-    engine = Engine(face, open_cache(cache, console), weights, device)
+    engine = Engine(face, open_cache(cache, console), weights, device, decoding)
     order = _Order(engine, moments, min_confidence, None if kind == "all" else (kind,))
     for _, accounts in batch.run(order, batch.sources, width=1, patience_s=math.inf):
         for account in accounts:

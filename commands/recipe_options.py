@@ -114,11 +114,6 @@ def recipe_of(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | A
         raise click.UsageError(str(error)) from None
 
 
-def counted(count: int, nouns: str) -> str:
-    """nouns: the plural of one that takes an s."""
-    return f"{count} {nouns if count != 1 else nouns[:-1]}"
-
-
 def initial_weights(name: str | None, stack: ExitStack) -> Path | None:
     if name != SHIPPED:
         return None if name is None else Path(name)

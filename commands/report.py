@@ -20,6 +20,7 @@ from .options import FILE, FOLDER, VIDEOS, SectionedCommand, shared
 if TYPE_CHECKING:
     from ..extract.features import FaceFeatures
     from ..spotting.output.html_report.options import ReportOptions
+    from ..spotting.readers.base import Decoding
     from ..spotting.result import SpotResult
 
 INDEX_NAME = "reports.html"
@@ -30,7 +31,7 @@ INDEX_NAME = "reports.html"
     sections={
         "What to report": ("kind", "min_confidence", "face"),
         "What to write": ("output", "embed", "anonymous", "blur_others", "overlay", "quiet"),
-        "How to work": ("fps", "jobs", "patience", "cache", "weights", "device"),
+        "How to work": ("fps", "jobs", "patience", "cache", "weights", "decoding", "device"),
     },
 )
 @VIDEOS
@@ -66,6 +67,7 @@ INDEX_NAME = "reports.html"
 @shared("patience")
 @shared("cache")
 @shared("weights")
+@shared("decoding")
 @shared("device")
 @shared("quiet")
 @reporting
@@ -84,6 +86,7 @@ def report(
     patience: float,
     cache: str | None,
     weights: Path | None,
+    decoding: "Decoding",
     device: str,
     quiet: bool,
 ) -> None:
@@ -99,7 +102,7 @@ def report(
         raise click.UsageError("--overlay names one file; give one VIDEO")
     if output is not None:
         make_folder(output)
-    engine = Engine(face, open_cache(cache, console), weights, device)
+    engine = Engine(face, open_cache(cache, console), weights, device, decoding)
     order = _Order(
         engine,
         min_confidence,

@@ -21,6 +21,7 @@ from .report import write_page, write_reports_index
 
 if TYPE_CHECKING:
     from ..extract.features import FaceFeatures
+    from ..spotting.readers.base import Decoding
     from ..spotting.result import SpotResult
     from ..spotting.stimuli import Stimulus
 
@@ -32,7 +33,7 @@ SUMMARY_NAME = "summary.csv"
     sections={
         "What to report": ("kind", "min_confidence", "face"),
         "What to write": ("output", "formats", "plot", "report", "segments", "quiet"),
-        "How to work": ("fps", "jobs", "patience", "cache", "weights", "device"),
+        "How to work": ("fps", "jobs", "patience", "cache", "weights", "decoding", "device"),
     },
 )
 @VIDEOS
@@ -61,6 +62,7 @@ SUMMARY_NAME = "summary.csv"
 @shared("patience")
 @shared("cache")
 @shared("weights")
+@shared("decoding")
 @shared("device")
 @shared("quiet")
 @reporting
@@ -80,6 +82,7 @@ def run(
     cache: str | None,
     weights: Path | None,
     device: str,
+    decoding: "Decoding",
     quiet: bool,
 ) -> None:
     """Find the expressions in every VIDEO.
@@ -99,6 +102,7 @@ def run(
         open_cache(cache, console),
         weights,
         device,
+        decoding,
         min_confidence,
         None if kind == "all" else kind,
         formats,
@@ -147,6 +151,7 @@ class _Order:
     cache: Path | None
     weights: Path | None
     device: str
+    decoding: "Decoding"
     min_confidence: tuple[float, float] | None
     types: str | None
     formats: tuple[str, ...]
@@ -157,7 +162,7 @@ class _Order:
     def __call__(self, job: _Job, headway: Headway) -> _Spotted:
         from ..spotting.stimuli import stimuli_of
 
-        engine = Engine(self.face, self.cache, self.weights, self.device)
+        engine = Engine(self.face, self.cache, self.weights, self.device, self.decoding)
         spotter, features = engine.start(job.path, job.fps, headway)
         result = spotter.spot(features, min_confidence=self.min_confidence, types=self.types)
         if self.stimuli:

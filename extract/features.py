@@ -19,8 +19,8 @@ class FaceFeatures:
     snippets: (N, 17, 10, 2) flow of the ten ROIs, x right and y down, in fractions of the inter-ocular distance; zero
         where invalid.
     landmarks: (N, K, 3) the mesh points `regions.KEPT_MESH_POINTS` in pixels; NaN where invalid.
-    segment: (N,) int32, number of the unbroken stretch a tick lies in, -1 where the face is not usable. No interval
-        may span two segments.
+    segment: (N,) int32, number of the segment, an unbroken stretch of usable face, that a tick lies in; -1 where the
+        face is not usable. No interval may span two segments.
     provenance: what made them: source, options, face report, warnings, library version (JSON-serialisable).
     """
 
@@ -41,7 +41,7 @@ class FaceFeatures:
         return float(np.mean(self.segment >= 0))
 
     def segments(self) -> list[tuple[int, int]]:
-        """Half-open tick ranges of the unbroken stretches, in order."""
+        """Half-open tick ranges of the segments, in order."""
         change = np.flatnonzero(np.diff(self.segment)) + 1
         bounds = np.concatenate([[0], change, [len(self.segment)]])
         return [(int(a), int(b)) for a, b in pairwise(bounds) if self.segment[a] >= 0]

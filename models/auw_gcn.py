@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import WeightsError
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, rebuild_network
 
 KIND = "auw-gcn"  # of checkpoints
 NODES = 12  # regions of the face: brows outer to inner to outer, nose (6, 7), mouth corners and lips
@@ -105,11 +105,10 @@ class AUWGCN(nn.Module):
     def rebuild(cls, checkpoint: Checkpoint) -> "AUWGCN":
         """The network of a checkpoint of this kind. Raises WeightsError if it does not fit."""
         try:
-            network = cls(AUWGCNConfig.from_dict(checkpoint.config["network"]))
-            network.load_state_dict(checkpoint.state)
+            config = AUWGCNConfig.from_dict(checkpoint.config["network"])
+            return rebuild_network(lambda: cls(config), checkpoint.state)
         except (KeyError, TypeError, RuntimeError) as error:
             raise WeightsError("this version of facespot cannot rebuild the network; train it again") from error
-        return network
 
     def forward(self, motion: Tensor) -> AUWGCNOutput:
         batch, ticks = motion.shape[:2]

@@ -3,21 +3,28 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import WeightsError
 from ..files import replacing
 
 FORMAT = "facespot-checkpoint"
 FORMAT_VERSION = 1
+# Bounds of what is believed before anything is made of it: bytes of the header (the shipped weights have 21 thousand),
+# and in the configuration the size of a number, the items of a list or mapping, and how deep they lie in one another.
+_LONGEST_HEADER = 1 << 20
+_LARGEST_NUMBER = 1e4
+_MOST_ITEMS = 256
+_DEEPEST = 8
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,21 +87,57 @@ def load_checkpoint(
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
     try:
+        _check_header(path)
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
             _check_format(path, metadata)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         config, notes = json.loads(metadata["config"]), json.loads(metadata["notes"])
+        _check_config(config)
         found = metadata["kind"]
         intact = _digest(found, metadata["config"], state) == metadata["digest"]
         intact = intact and _seal(metadata["digest"], metadata["notes"]) == metadata["seal"]
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged weights file ({error}); fetch or train it again") from error
     if not intact:
         raise WeightsError(f"{path}: damaged weights file (its contents do not match their digest)")
     if kind is not None and found != kind:
         raise WeightsError(f"{path}: weights of a {found!r} model, but {kind!r} was asked for")
     return Checkpoint(found, config, {k: v.to(device) for k, v in state.items()}, notes, metadata["digest"])
+
+
+def rebuild_network(make: Callable[[], _Network], state: Mapping[str, Tensor]) -> _Network:
+    """The network that `make` builds, with the tensors of a checkpoint.
+
+    It is first made without memory: sizes that the tensors do not bear out cost nothing. Raises RuntimeError if names
+    or sizes differ, and what `make` raises.
+    """
+    with torch.device("meta"):
+        sizes = {name: tensor.shape for name, tensor in make().state_dict().items()}
+    if sizes != {name: tensor.shape for name, tensor in state.items()}:
+        raise RuntimeError("the configuration describes tensors of other names or sizes")
+    network = make()
+    network.load_state_dict(state)
+    return network
+
+
+def _check_header(path: Path) -> None:
+    """Raises ValueError where reading on would take more than a file of weights can be worth."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > min(_LONGEST_HEADER, path.stat().st_size):
+        raise ValueError(f"its header claims {size} bytes")
+
+
+def _check_config(value: Any, depth: int = 0) -> None:
+    """Raises ValueError for a configuration that no network of ours has."""
+    if isinstance(value, dict | list):
+        if len(value) > _MOST_ITEMS or depth == _DEEPEST:
+            raise ValueError("its configuration is too long or too deep")
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_config(item, depth + 1)
+    elif isinstance(value, int | float) and not abs(value) <= _LARGEST_NUMBER:
+        raise ValueError(f"its configuration holds {value}")
 
 
 def _sort_header(path: Path) -> None:

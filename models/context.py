@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from ..extract.features import SNIPPET_STEPS
 from ..extract.motion.geometry import GEOMETRY_CHANNELS, GEOMETRY_MIRROR
 from ..extract.regions import ROI_MIRROR, ROI_NAMES
+from .checkpoint import rebuild_network
 
 _ANGLES = ("yaw", "pitch", "roll")
 _SPEEDS = ("rotation_speed", "translation_speed", "scale_speed")
@@ -158,11 +159,10 @@ def unpack_ensemble(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> l
     Raises KeyError, TypeError, ValueError or RuntimeError for a checkpoint that is not one, holds no network or holds
     tensors of another size.
     """
-    networks = [ContextSpotter(ContextConfig.from_dict(values)) for values in config["networks"]]
-    if not networks:
+    sizes = [ContextConfig.from_dict(values) for values in config["networks"]]
+    if not sizes:
         raise ValueError("an ensemble has at least one member")
-    nn.ModuleList(networks).load_state_dict(state)
-    return networks
+    return list(rebuild_network(lambda: nn.ModuleList(map(ContextSpotter, sizes)), state))
 
 
 def _tokens(x: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from .thresholds import Confidence, chosen_types, least_confidence
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .readers.base import Decoding
     from .spotter import Spotter
 
 StrPath = str | os.PathLike[str]
@@ -50,6 +51,7 @@ class _Order:
 
     weights: StrPath | None
     device: str
+    decoding: "Decoding"
     min_confidence: Confidence | None
     types: tuple[ExpressionType, ...]
     face: str | int
@@ -60,7 +62,7 @@ class _Order:
         from ..extract.pipeline import extract_features
 
         try:
-            spotter = shared_spotter(self.weights, self.device)
+            spotter = shared_spotter(self.weights, self.device, self.decoding)
         except FacespotError as error:
             return _Unloadable(error)
         options = ExtractOptions(face=self.face)
@@ -81,6 +83,7 @@ def spot_many(
     jobs: int | None = None,
     weights: StrPath | None = None,
     device: str = "auto",
+    decoding: "Decoding" = "own",
     min_confidence: Confidence | None = None,
     types: ExpressionType | Sequence[ExpressionType] | None = None,
     face: str | int = "longest",
@@ -100,7 +103,9 @@ def spot_many(
     if isinstance(paths, str | os.PathLike):
         raise TypeError("spot_many takes several paths; spot takes one")
     names = [os.fspath(path) for path in paths]
-    order = _Order(weights, device, min_confidence, chosen_types(types), ExtractOptions(face=face).face, fps, cache)
+    order = _Order(
+        weights, device, decoding, min_confidence, chosen_types(types), ExtractOptions(face=face).face, fps, cache
+    )
     least_confidence(min_confidence, (0.0, 0.0))
     found: dict[int, SpotResult] = {}
     failed: dict[int, Exception] = {}
@@ -121,8 +126,8 @@ def spot_many(
 
 
 @lru_cache(maxsize=1)
-def shared_spotter(weights: StrPath | None, device: str) -> "Spotter":
+def shared_spotter(weights: StrPath | None, device: str, decoding: "Decoding" = "own") -> "Spotter":
     """The spotter that a process uses for all recordings. Raises as `Spotter.load`."""
     from .spotter import Spotter
 
-    return Spotter.load(weights, device)
+    return Spotter.load(weights, device, decoding)

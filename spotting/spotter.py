@@ -6,7 +6,7 @@ from dataclasses import replace
 from importlib import import_module
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ..models.device import resolve_device
 from ..version import __version__
 from .explanations import explain_interval
 from .intervals import EXPRESSION_TYPES, ExpressionType, Interval
-from .readers.base import Curves, Reader
+from .readers.base import Curves, Decoding, Reader
 from .result import SpotResult
 from .thresholds import Confidence, chosen_types, least_confidence
 from .tidying import cut_off, cut_off_warnings, tidy, types_of_cut_off
@@ -47,30 +47,42 @@ class Spotter:
         self.origin = origin
 
     @classmethod
-    def load(cls, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> "Spotter":
+    def load(
+        cls, weights: str | os.PathLike[str] | None = None, device: str = "auto", decoding: Decoding = "own"
+    ) -> "Spotter":
         """The shipped weights, or those of a checkpoint file.
 
-        device: auto, cpu, cuda, cuda:N or mps; FacespotError if it is not there. Raises WeightsError if the file is
-        missing, damaged, of another format version or of an architecture that does not spot or cannot be rebuilt.
+        decoding: how curves become intervals: as fits the weights, as GIM's paper describes, or as its authors' release
+        does. device: auto, cpu, cuda, cuda:N or mps; FacespotError if it is not there. Raises WeightsError if the file
+        is missing, damaged, of another format version, or of an architecture that does not spot, cannot be rebuilt or
+        has no such decoding; ValueError for an unknown decoding.
         """
+        if decoding not in get_args(Decoding):
+            raise ValueError(f"decoding must be one of {', '.join(get_args(Decoding))}, got {decoding!r}")
         place = resolve_device(device)
         if weights is not None:
-            return cls._from(load_checkpoint(weights, device=place), place, Path(weights).name)
+            return cls._from(load_checkpoint(weights, device=place), place, Path(weights).name, decoding)
         with as_file(files("facespot.weights") / DEFAULT_WEIGHTS) as path:
-            return cls._from(load_checkpoint(path, device=place), place, DEFAULT_WEIGHTS)
+            return cls._from(load_checkpoint(path, device=place), place, DEFAULT_WEIGHTS, decoding)
 
     @classmethod
-    def _from(cls, checkpoint: Checkpoint, device: "torch.device", name: str) -> "Spotter":
+    def _from(cls, checkpoint: Checkpoint, device: "torch.device", name: str, decoding: Decoding) -> "Spotter":
         if checkpoint.kind not in READERS:
             raise WeightsError(f"{name}: holds a {checkpoint.kind!r} model, which does not spot by itself")
         module, reader = READERS[checkpoint.kind]
         try:
-            made = getattr(import_module(f".readers.{module}", __package__), reader).rebuild(checkpoint, device)
+            family: type[Reader] = getattr(import_module(f".readers.{module}", __package__), reader)
+            made = family.rebuild(checkpoint, device, decoding)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise WeightsError(
                 f"{name}: this version of facespot cannot rebuild its network; train it again"
             ) from error
-        origin = {"weights": name, "weights_sha256": checkpoint.digest, "architecture": checkpoint.kind}
+        origin = {
+            "weights": name,
+            "weights_sha256": checkpoint.digest,
+            "architecture": checkpoint.kind,
+            "decoding": decoding,
+        }
         return cls(made, {**origin, "device": device.type})
 
     def curves(self, features: FaceFeatures) -> Curves:
@@ -155,6 +167,7 @@ def spot(
     *,
     weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    decoding: Decoding = "own",
     min_confidence: Confidence | None = None,
     types: ExpressionType | Sequence[ExpressionType] | None = None,
     face: str | int = "longest",
@@ -173,7 +186,7 @@ def spot(
     from ..extract.pipeline import extract_features
 
     chosen_types(types)  # before minutes of work
-    spotter = Spotter.load(weights, device)
+    spotter = Spotter.load(weights, device, decoding)
     least_confidence(min_confidence, spotter.reader.min_confidence)
     features = extract_features(path, ExtractOptions(face=face), fps=fps, cache=cache, progress=progress)
     return spotter.spot(features, min_confidence=min_confidence, types=types)

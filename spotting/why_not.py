@@ -11,6 +11,7 @@ from .explanations import explain_interval
 from .intervals import EXPRESSION_TYPES, ExpressionType, Interval, Spot
 from .readers.base import Curves
 from .spotter import Spotter
+from .thresholds import Confidence, least_confidence
 
 Verdict = Literal["reported", "other type", "no face", "low confidence", "part of another", "too short", "nothing"]
 FAINT = 0.1  # a candidate of less confidence is nothing that looks like an expression
@@ -46,7 +47,7 @@ def why_not(
     features: FaceFeatures,
     seconds: float,
     *,
-    min_confidence: float | tuple[float, float] | None = None,
+    min_confidence: Confidence | None = None,
     types: Sequence[ExpressionType] | None = None,
 ) -> Account:
     """What became of a moment, in seconds since the first frame; min_confidence and types as in `Spotter.spot`.
@@ -68,7 +69,7 @@ def why_not(
             text = f"it lies in a {_told(spot)}, and only {' and '.join(types)} is asked for"
             return replace(account, verdict="other type", text=text, spot=spot)
         return replace(account, verdict="reported", text=f"it is reported: it lies in a {_told(spot)}", spot=spot)
-    least = _pair(spotter.reader.min_confidence if min_confidence is None else min_confidence)
+    least = least_confidence(min_confidence, spotter.reader.min_confidence)
     weak = _strongest(spotter.intervals(features, 0.0)[0], tick)
     proposal = _proposal(features, curves, tick)
     taken = max((i for i in found if _shares(i, proposal)), key=lambda i: i.iou(proposal), default=None)
@@ -157,7 +158,3 @@ def _told(spot: Spot) -> str:
     return (
         f"{spot.type}-expression from {spot.onset_s:.2f} to {spot.offset_s:.2f} s of confidence {spot.confidence:.2f}"
     )
-
-
-def _pair(value: float | Sequence[float]) -> tuple[float, float]:
-    return (value, value) if isinstance(value, int | float) else (value[0], value[1])

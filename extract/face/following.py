@@ -156,7 +156,7 @@ class _Look:
 
 
 class _Segments:
-    """Numbers the unbroken segments, and holds a new one back until it has lasted long enough to be believed."""
+    """Numbers the segments, and holds a new one back until it has lasted long enough to be believed."""
 
     def __init__(self, stats: FollowStats) -> None:
         self._stats = stats

@@ -254,7 +254,7 @@ class FrameMotion:
 
 
 class FlowTracker:
-    """Follows the sample points of the frames of one segment. Holds the pictures of about half a second.
+    """Follows the sample points of one segment. Holds the pictures of about half a second.
 
     Raises ValueError for an unknown method.
     """

@@ -5,8 +5,8 @@ never interpolated. Every source frame is the reference of one trajectory, known
 trajectories are interpolated linearly to whole ticks after their reference and then between the two references
 around the snippet's first tick.
 
-Within a segment of followed frames, a gap of more than `MAX_GAP_S` begins another one. Each is treated as a video of
-its own: before its first and after its last tick the edge tick is repeated.
+A segment of frames that has a gap of more than `MAX_GAP_S` in it becomes two segments of ticks. Each segment is treated
+as a video of its own: before its first and after its last tick the edge tick is repeated.
 """
 
 import math
@@ -63,7 +63,7 @@ def build_snippets(
     if alignment not in ALIGNMENTS:
         raise ValueError(f"alignment must be one of {ALIGNMENTS}, got {alignment!r}")
     segment: _Segment | None = None
-    segments = 0
+    n_segments = 0
     tick = 0  # the next to be given out
     last_time = -math.inf
 
@@ -85,8 +85,8 @@ def build_snippets(
             yield from upto(segment.finish(halfway=(segment.last_time + frame.time) / 2))
             segment = None
         if segment is None:
-            segment = _Segment(frame, segments, tick, flow, alignment)
-            segments += 1
+            segment = _Segment(frame, n_segments, tick, flow, alignment)
+            n_segments += 1
         yield from upto(segment.add(frame))
     if last_time < 0:
         return

@@ -8,7 +8,7 @@ thirty ticks of features and one damaged number must not become years of them.
 MIN_RESET_S = 1.0  # a step back as long as this is a clock that started anew; a shorter one is one frame's error
 MAX_GAP_S = 60.0  # longer steps forward count as pauses, of which there is a bounded amount
 UNSTATED_PAUSES_S = 3600.0  # what pauses may amount to where the container states no length ...
-STATED_PAUSES_S = 24 * 3600.0  # ... and at most where it does
+STATED_PAUSES_S = 6 * 3600.0  # ... and at most where it does
 FALLBACK_FPS = 30.0
 _BELIEVABLE_FPS = (1.0, 1000.0)  # of a header; outside, missing times are bridged at the fallback rate
 

@@ -19,7 +19,7 @@ class FaceFrame:
     """One picture with the followed subject's face in it, or without.
 
     gray: (H, W) uint8, upright. landmarks: (478, 3) float32 mesh points in pixels of this frame (z in the same unit,
-    negative towards the camera), None where the subject is not seen. segment: number of the unbroken stretch this
+    negative towards the camera), None where the subject is not seen. segment: number of the unbroken segment this
     frame belongs to; it changes at every cut, jump or return of the face. -1 where landmarks is None.
     """
 

@@ -76,11 +76,8 @@ class _VideoFile(VideoStream):
         best = self._container.streams.best("video")
         self._stream = best if best in streams else streams[0]
         self._stream.thread_type = "AUTO"
-        context = self._stream.codec_context
-        # Three bytes a pixel: 4:2:0 in ten bits. Automatic means one thread for each core, and one more.
-        affordable = _DECODER_BYTES // max(3 * context.width * context.height, 1)
-        if affordable <= (os.cpu_count() or 1):
-            context.thread_count = max(affordable, 1)
+        if self._stream.codec_context is not None:  # as of a codec FFmpeg has no decoder for
+            _limit_threads(self._stream.codec_context)
         self._coded_shape: tuple[int, int] | None = None  # (height, width) before any turning and stretching
         # One for the whole file: a frame's own would set up the colour tables anew for every picture.
         self._reformatter = VideoReformatter()
@@ -97,7 +94,7 @@ class _VideoFile(VideoStream):
         self._container.close()
 
     def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], np.ndarray | None]]]:
-        clock = Clock(self.fps, max(self._stated_s or 0, (self._container.duration or 0) / av.time_base) or None)
+        clock = Clock(self.fps, self._pauses_bound())
         start = end = None
         for frame in self._frames():
             end = clock.seconds(frame.time)
@@ -106,6 +103,13 @@ class _VideoFile(VideoStream):
             yield end, partial(self._upright, frame)
         if start is not None:
             self._judge(end - start + clock.period_s)
+
+    def _pauses_bound(self) -> float | None:
+        """The length the header states, of the whole file too; None where it is only read off the last timestamp."""
+        if self._container.format.name in _NO_HEADER_FORMATS:
+            return None
+        whole_s = (self._container.duration or 0) / av.time_base
+        return max(self._stated_s or 0, whole_s) or None
 
     def _frames(self) -> Iterator[av.VideoFrame]:
         """Decoded frames, past every packet that fails."""
@@ -159,6 +163,14 @@ class _VideoFile(VideoStream):
             self.warnings.append(f"damaged: {self.damage}; what could be decoded was used")
         if self.time_repairs:
             self.warnings.append(f"{self.time_repairs} timestamps were missing or out of order and were repaired")
+
+
+def _limit_threads(decoder: av.VideoCodecContext) -> None:
+    """As many threads as cores is FFmpeg's choice, unless their pictures would take too much memory."""
+    # Three bytes a pixel: 4:2:0 in ten bits.
+    affordable = _DECODER_BYTES // max(3 * decoder.width * decoder.height, 1)
+    if affordable <= (os.cpu_count() or 1):
+        decoder.thread_count = max(affordable, 1)
 
 
 def _stated_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:

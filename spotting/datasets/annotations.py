@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # What facespot writes, and what annotation programs do; other tables in a folder may be anything.
 _IN_FOLDERS = tuple(dict.fromkeys([*(w.suffix.lower() for w in WRITERS.values()), ".eaf", ".textgrid"]))
+_ROUNDING_S = 0.0025  # ELAN's shortest annotation lasts two milliseconds
 # Of these a workbook of one's own has some, and no coding sheet of a data set has.
 _OWN_COLUMNS = {"onset_s", "onset_frame", "pred_onset", "time_s", "trial_type", boris.BEHAVIOR, "video"}
 
@@ -33,7 +34,7 @@ def read_annotations(path: str | Path, fps: Rate = None) -> "pd.DataFrame":
     """
     path = Path(path)
     if path.is_dir():
-        return concat_records([read_annotations(file, fps) for file in _files_of(path)])
+        return concat_records([read_annotations(file, fps) for file in annotation_files(path, fps)])
     if path.suffix.lower() not in WORKBOOKS:
         return read_own(path, fps)
     sheets = read_workbook(path)
@@ -47,15 +48,46 @@ def read_annotations(path: str | Path, fps: Rate = None) -> "pd.DataFrame":
     return read_casme3(path)
 
 
-def _files_of(folder: Path) -> list[Path]:
-    """The annotation files in a folder and below. Raises AnnotationError for none, or for two about one recording."""
-    files = sorted(f for f in folder.rglob("*") if f.name.lower().endswith(_IN_FOLDERS) and not f.name.startswith("."))
-    if not files:
+def annotation_files(folder: str | Path, fps: Rate = None) -> list[Path]:
+    """The annotation files in a folder and below, one per recording: of several formats the first in `WRITERS`.
+
+    Raises AnnotationError for none, or where two formats of one recording say different things, as they do when one of
+    them was corrected. fps: as of `read_annotations`.
+    """
+    folder = Path(folder)
+    found: dict[Path, list[Path]] = {}
+    for file in folder.rglob("*"):
+        if file.name.lower().endswith(_IN_FOLDERS) and not file.name.startswith("."):
+            found.setdefault(file.with_name(video_of_file(file.name)), []).append(file)
+    if not found:
         raise AnnotationError(f"{folder}: holds no annotations ({', '.join(_IN_FOLDERS)})")
-    seen: dict[Path, Path] = {}
-    for file in files:
-        recording = file.with_name(video_of_file(file.name))
-        if recording in seen:
-            raise AnnotationError(f"{seen[recording]} and {file.name} tell of one recording; name the one that counts")
-        seen[recording] = file
-    return files
+    chosen = []
+    for _, files in sorted(found.items()):
+        first, *others = sorted(files, key=lambda f: (_rank(f), f.name))
+        for other in others:
+            # Submissions say less than any other format, and only where the frame rate is given.
+            if ".megc" not in other.name and not _agree(read_own(first, fps), read_own(other, fps)):
+                raise AnnotationError(
+                    f"{first} and {other.name} say different things of one recording; name the one that counts"
+                )
+        chosen.append(first)
+    return chosen
+
+
+def _rank(file: Path) -> int:
+    return next(rank for rank, ending in enumerate(_IN_FOLDERS) if file.name.lower().endswith(ending))
+
+
+def _agree(one: "pd.DataFrame", other: "pd.DataFrame") -> bool:
+    """Whether both hold the same expressions, but for what formats round."""
+    first, second = _ends(one), _ends(other)
+    return len(first) == len(second) and all(
+        kind == same and max(abs(onset - a), abs(offset - b)) <= _ROUNDING_S
+        for (onset, offset, kind), (a, b, same) in zip(first, second, strict=True)
+    )
+
+
+def _ends(records: "pd.DataFrame") -> list[tuple[float, float, str]]:
+    """Onset and offset in seconds, and type, in order of time; points have none."""
+    whole = records.dropna(subset=["onset", "offset"])
+    return sorted((r.onset / r.fps, r.offset / r.fps, r.type) for r in whole.itertuples())

@@ -1,9 +1,11 @@
 """Records of one's own recordings: how their videos are named, and how a moment given in seconds is kept."""
 
 from pathlib import PureWindowsPath
-from typing import Any
+from typing import Any, TypeVar
 
 from .sheets import Row
+
+_Time = TypeVar("_Time", int, float)
 
 DATASET = "own"
 # What is given in seconds is kept in milliseconds: such records have 1000 frames per second.
@@ -47,9 +49,9 @@ def own_record(
     }
 
 
-def within(apex: int | None, onset: int, offset: int) -> int | None:
+def within(apex: _Time, onset: float, offset: float) -> _Time | None:
     """The apex, or None for one that a corrected onset or offset has left outside."""
-    return apex if apex is not None and onset <= apex <= offset else None
+    return apex if onset <= apex <= offset else None
 
 
 def subject_of(row: Row) -> str:

@@ -60,12 +60,14 @@ class PreparedSet:
         return self._by_name.get((dataset, video))
 
     def load(self, video: PreparedVideo) -> FaceFeatures:
-        """Its features, memory-mapped. Raises `cache.DamagedEntryError` if they are incomplete, changed or of another
-        version, and AnnotationError if they are gone: `spot prepare` mends all of that."""
+        """Its features, memory-mapped. Raises AnnotationError if they are gone, damaged or of another version:
+        `spot prepare` mends all of that."""
         try:
             features = FeatureCache(self.folder).load_entry(video.entry)
         except DamagedEntryError as error:
-            raise DamagedEntryError(f"{error}; run spot prepare again") from error
+            raise AnnotationError(
+                f"{video.video}: its features are damaged ({error}); run spot prepare again"
+            ) from error
         if features is None:
             raise AnnotationError(f"{self.folder / video.entry}: no such folder; run spot prepare again")
         return features

@@ -16,8 +16,9 @@ MAX_COLUMNS = 256  # those further to the right are not read
 # Uncompressed bytes of a workbook: of sheets and their texts, and of any other part, which openpyxl holds as objects.
 # SAMM-LV's workbook has 0.3 MB in all.
 _MAX_SHEET_BYTES = 32 << 20
-_MAX_PART_BYTES = 2 << 20
+_MAX_PART_BYTES = 1 << 20
 _MAX_PARTS = 1000
+_MAX_SHEETS = 32
 # Longer than any recording: about eleven days, and as many frames as 100 a second make in that time.
 MAX_SECONDS = 1e6
 MAX_FRAME = 100_000_000
@@ -181,6 +182,8 @@ def read_workbook(path: str | Path) -> dict[str, Sheet]:
         _check_size(path)
         workbook = openpyxl.load_workbook(path, data_only=True, read_only=True, keep_links=False)
         try:
+            if len(workbook.worksheets) > _MAX_SHEETS:
+                raise AnnotationError(f"{path}: more than {_MAX_SHEETS} sheets")
             return {sheet.title: Sheet(path, sheet.title, _rows_of(sheet, path)) for sheet in workbook.worksheets}
         finally:
             workbook.close()

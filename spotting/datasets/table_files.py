@@ -67,17 +67,17 @@ def file_text(path: Path) -> str:
     raise AnnotationError(f"{path}: not a text file in UTF-8")
 
 
-def file_bytes(path: Path) -> bytes:
-    """Raises AnnotationError if there is no such file, it cannot be read or is larger than any table of intervals."""
+def file_bytes(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
+    """Raises AnnotationError if there is no such file, it cannot be read or is larger than any list of expressions."""
     if not path.is_file():
         raise AnnotationError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = file.read(limit + 1)
     except OSError as error:
         raise AnnotationError(f"{path}: {error.strerror}") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise AnnotationError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MB, which is no list of expressions")
+    if len(data) > limit:
+        raise AnnotationError(f"{path}: larger than {limit >> 20} MB, which is no list of expressions")
     return data
 
 
@@ -139,5 +139,7 @@ def _read_json(path: Path) -> Sheet:
         common = {"video": document["video"]} if isinstance(document.get("video"), str) else {}
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         raise AnnotationError(f"{path}: neither a document of facespot (with a list 'spots') nor a list of objects")
+    if len(entries) > MAX_ROWS:
+        raise AnnotationError(f"{path}: more than {MAX_ROWS} entries")
     header = list(dict.fromkeys([*common, *columns, *(name for entry in entries for name in entry)]))
     return Sheet(path, "", [header, *([(common | dict(entry)).get(name) for name in header] for entry in entries)])

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 from ...errors import AnnotationError
 from ..output.lanes import APEX, CONFIDENCE, EXPRESSION
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _APEX = re.compile(r"apex\s+(\d{1,7}(?:\.\d+)?)\s*s\b")
+_MAX_BYTES = 16 << 20  # of such a file: an hour of coded speech makes one or two megabytes
 _NUMBER = re.compile(r"\s(\d+)$")
 
 
@@ -54,8 +55,8 @@ class _Tiers:
             return None
         if offset < onset:
             raise AnnotationError(f"{where}: offset {offset} ms is before the onset {onset} ms")
-        if offset > MAX_SECONDS * 1000:
-            raise AnnotationError(f"{where}: {offset / 1000:g} s is no time in a video")
+        if onset < 0 or offset > MAX_SECONDS * 1000:
+            raise AnnotationError(f"{where}: {onset / 1000:g} to {offset / 1000:g} s is no time in a video")
         return own_record(self.video, "", onset, self._apex(tier, onset, offset, text), offset, kind, MILLISECONDS)
 
     def _apex(self, tier: str, onset: int, offset: int, text: str) -> int | None:
@@ -78,14 +79,14 @@ def read_elan(path: str | Path) -> "pd.DataFrame":
     from pympi.Elan import Eaf
 
     path = Path(path)
-    file_bytes(path)
+    file_bytes(path, _MAX_BYTES)
     try:
         eaf = Eaf(path, suppress_version_warning=True)
     except Exception as error:  # pympi lets through whatever a document lacks; encodings raise LookupError, ValueError
         raise AnnotationError(f"{path}: not an ELAN file ({type(error).__name__}: {error})") from error
     media = eaf.media_descriptors[0] if eaf.media_descriptors else {}
-    link = media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL") or ""
-    name = Path(unquote(urlparse(link).path)).name
+    # The absolute link first: a relative one is not quoted, so that a sign in a name may look like one of a URL.
+    name = unquote((media.get("MEDIA_URL") or media.get("RELATIVE_MEDIA_URL") or "").rpartition("/")[2])
     tiers = _Tiers(path, video_key(name) if name else video_of_file(path.name))
     for tier, (aligned, _, _, _) in eaf.tiers.items():
         found = tiers.intervals.setdefault(tier, [])
@@ -107,7 +108,7 @@ def read_textgrid(path: str | Path) -> "pd.DataFrame":
     from praatio import textgrid
 
     path = Path(path)
-    file_bytes(path)
+    file_bytes(path, _MAX_BYTES)
     try:
         grid = textgrid.openTextgrid(
             str(path), includeEmptyIntervals=False, reportingMode="silence", duplicateNamesMode="rename"
@@ -134,7 +135,7 @@ def read_webvtt(path: str | Path) -> "pd.DataFrame":
     import webvtt
 
     path = Path(path)
-    file_bytes(path)
+    file_bytes(path, _MAX_BYTES)
     try:
         captions = webvtt.read(str(path)).captions
     except Exception as error:

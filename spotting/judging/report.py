@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import replacing
+from ..output.cells import guarded
 from .agreement import apex_error, bootstrap_f1, cohen_kappa, f1_over_iou, iou_histogram
 from .metrics import Counts, Evaluation, VideoIntervals, evaluate, evaluate_by_subject, validate
 
@@ -72,7 +73,7 @@ def render_subjects(report: dict[str, Any]) -> str:
         for name in CLASSES:
             values = classes[name]
             ratios = (f"{values[key]:.4f}" for key in ("precision", "recall", "f1"))
-            table.writerow([subject, name, values["tp"], values["fp"], values["fn"], *ratios])
+            table.writerow([guarded(subject), name, values["tp"], values["fp"], values["fn"], *ratios])
     return text.getvalue()
 
 

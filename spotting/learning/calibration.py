@@ -21,17 +21,24 @@ def calibrate(videos: Iterable[tuple[Sequence[Interval], Sequence[Point]]]) -> t
     return tuple(_threshold(videos, kind) for kind in EXPRESSION_TYPES)
 
 
+def judge_by_points(intervals: Sequence[Interval], points: Sequence[Point], kind: str) -> list[tuple[float, bool]]:
+    """Confidence of each interval of one type, the most confident first, and whether it holds a point of its own."""
+    free = sorted(p.tick for p in points if p.type == kind)
+    judged = []
+    for interval in sorted((i for i in intervals if i.type == kind), key=lambda i: (-i.confidence, i)):
+        held = next((t for t in free if interval.onset <= t <= interval.offset), None)
+        if held is not None:
+            free.remove(held)
+        judged.append((interval.confidence, held is not None))
+    return judged
+
+
 def _threshold(videos: Sequence[tuple[Sequence[Interval], Sequence[Point]]], kind: str) -> float:
     judged: list[tuple[float, bool]] = []
     n_points = 0
     for intervals, points in videos:
-        free = sorted(p.tick for p in points if p.type == kind)
-        n_points += len(free)
-        for interval in sorted((i for i in intervals if i.type == kind), key=lambda i: (-i.confidence, i)):
-            held = next((t for t in free if interval.onset <= t <= interval.offset), None)
-            if held is not None:
-                free.remove(held)
-            judged.append((interval.confidence, held is not None))
+        n_points += sum(p.type == kind for p in points)
+        judged += judge_by_points(intervals, points, kind)
     judged.sort(key=lambda pair: -pair[0])
     best, least, hits = 0.0, 0.0, 0
     for count, (confidence, hit) in enumerate(judged, 1):

@@ -10,7 +10,7 @@ from ..datasets.aus import ActionUnit
 from ..datasets.layouts import match_videos
 from ..datasets.prepared import PreparedSet
 from ..datasets.records import close_open_offsets, intervals_by_video
-from ..intervals import Interval
+from ..intervals import Interval, Point
 from .point_videos import Pairing, PointVideo, pair_points
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ class IntervalVideo:
         last = max((i.offset for i in self.intervals), default=0)
         if last >= self.features.timebase.n_ticks:
             raise ValueError(f"{self.video}: an expression ends at tick {last} of {self.features.timebase.n_ticks}")
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The apexes."""
+        return tuple(Point(i.apex, i.type) for i in self.intervals)
 
 
 def pair_intervals(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...errors import WeightsError
-from ...models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ...models.checkpoint import Checkpoint, load_checkpoint, rebuild_network, save_checkpoint
 from ...models.context import ContextOutput, ContextSpotter, mirror_inputs, pack_ensemble, unpack_ensemble
 from ...models.gim import GIMOutput, GIMSpotter
 from ..decoding import DecodingSettings
@@ -86,9 +86,10 @@ class GIMLearner(Learner):
         config = recipe.gim if checkpoint is None else gim_config(checkpoint)
         if config.variant != recipe.network:
             raise WeightsError(f"the weights are of the {config.variant} variant, the recipe of {recipe.network}")
-        network = GIMSpotter(config)
-        if checkpoint is not None:
-            network.load_state_dict(checkpoint.state)
+        if checkpoint is None:
+            network = GIMSpotter(config)
+        else:
+            network = rebuild_network(lambda: GIMSpotter(config), checkpoint.state)
         self.networks = nn.ModuleList([network])
         self._settings = recipe.loss
 

@@ -60,7 +60,7 @@ class LossSettings:
 def point_loss(
     output: GIMOutput, targets: Sequence[PseudoLabels], variant: Variant, settings: LossSettings | None = None
 ) -> dict[str, Tensor]:
-    """Eq. 14 over a batch: the mean over videos of each term, unweighted, and their weighted sum "total".
+    """Eq. 14 over a batch: the mean over videos of each term with its weight in the sum, and that sum, "total".
 
     output: B videos padded to T ticks; targets: B of them, each as long as its video, the ticks beyond are ignored.
     Terms: intensity, smooth, norm, contrastive, and action (ICLR) or apex (journal, from stage 3 on, else zero).
@@ -78,9 +78,8 @@ def point_loss(
         "contrastive": settings.contrastive,
     }
     videos = [_video_terms(trim(output, b, len(t)), t, classes, settings) for b, t in enumerate(targets)]
-    terms = {name: torch.stack([video[name] for video in videos]).mean() for name in weights}
-    total = sum(weight * terms[name] for name, weight in weights.items())
-    return terms | {"total": total}
+    terms = {name: weight * torch.stack([video[name] for video in videos]).mean() for name, weight in weights.items()}
+    return terms | {"total": torch.stack(list(terms.values())).sum()}
 
 
 def _video_terms(output: GIMOutput, target: PseudoLabels, classes: str, settings: LossSettings) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from ..intervals import EXPRESSION_TYPES, Point
 if TYPE_CHECKING:
     import pandas as pd
 
+_NAMED = 3  # of the videos that are absent
 MIN_TICKS = 34  # a shorter segment holds no macro-expression with anything around it
 
 
@@ -44,11 +45,31 @@ class PointVideo:
 @dataclass(frozen=True)
 class Pairing:
     """What pairing points with prepared videos left over: videos with points but no features, points beyond the end of
-    their video, and points where no usable face is seen; each as sentences or counts for the user."""
+    their video, and points where no usable face is seen."""
 
     without_features: tuple[str, ...] = ()
     beyond_end: int = 0
     without_face: int = 0
+
+    def lines(self, nouns: str = "points") -> list[str]:
+        """For the user, one line for each kind of loss. nouns: what was paired."""
+        found = []
+        if self.without_features:
+            first, rest = ", ".join(self.without_features[:_NAMED]), len(self.without_features) - _NAMED
+            more = f" and {rest} more" if rest > 0 else ""
+            found.append(f"without features: {counted(len(self.without_features), 'videos')} ({first}{more})")
+        for count, what in (
+            (self.beyond_end, "beyond the end of the video"),
+            (self.without_face, "without a face"),
+        ):
+            if count:
+                found.append(f"left out: {counted(count, nouns)} {what}")
+        return found
+
+
+def counted(count: int, nouns: str) -> str:
+    """nouns: the plural of one that takes an s."""
+    return f"{count} {nouns if count != 1 else nouns[:-1]}"
 
 
 def pair_points(

@@ -8,12 +8,16 @@ expression, a frame long, begins at the apex) and `confidence` (one value per ex
 import os
 from mimetypes import guess_type
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...version import __version__
 from ..columns import TYPE_LEVELS
 from ..result import SpotResult
 from .cells import unicode_text
 from .lanes import APEX, CONFIDENCE, EXPRESSION, apex_ms, lanes, milliseconds, tier_name
+
+if TYPE_CHECKING:
+    from pympi.Elan import Eaf
 
 # ELAN demands a date; a fixed one keeps equal results equal, byte for byte.
 _DATE = "1970-01-01T00:00:00+00:00"
@@ -51,7 +55,7 @@ def render_elan(result: SpotResult, path: Path) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{to_string(eaf)}\n'
 
 
-def _declare_types(eaf) -> None:
+def _declare_types(eaf: "Eaf") -> None:
     """One linguistic type per kind of tier, and the vocabulary of the first, in place of pympi's defaults."""
     eaf.remove_tier("default")
     eaf.add_language(*_UNDETERMINED)
@@ -67,7 +71,7 @@ def _declare_types(eaf) -> None:
     eaf.remove_linguistic_type("default-lt")
 
 
-def _sort_time_slots(eaf) -> None:
+def _sort_time_slots(eaf: "Eaf") -> None:
     """Time slots named in order of time, as EAF's TIME_ORDER demands; pympi names them as annotations come."""
     in_order = sorted(eaf.timeslots, key=lambda slot: (eaf.timeslots[slot], int(slot.removeprefix("ts"))))
     names = {slot: f"ts{number}" for number, slot in enumerate(in_order, 1)}

@@ -11,7 +11,7 @@ EXPRESSION, APEX, CONFIDENCE = "expression", "apex", "confidence"
 def lanes(spots: Iterable[Spot], least_ms: int) -> list[list[Spot]]:
     """The spots in order of time, in as few lists as hold them without overlap; at least one list."""
     found: list[list[Spot]] = [[]]
-    for spot in sorted(spots):
+    for spot in sorted(spots, key=lambda s: (s.onset_s, s.offset_s)):
         onset, _ = milliseconds(spot, least_ms)
         free = (lane for lane in found if not lane or milliseconds(lane[-1], least_ms)[1] <= onset)
         lane = next(free, None)

@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from ...errors import WeightsError
 from ...extract.features import FaceFeatures
-from ...models.auw_gcn import AUWGCN, CONTEXT
+from ...models.auw_gcn import AUWGCN, CONTEXT, KIND
 from ...models.checkpoint import Checkpoint
 from ..intervals import EXPRESSION_TYPES, Interval
 from .auw_decoding import AuwDecoding, decode_detections
 from .auw_features import tick_motion
-from .base import Curves, Reader
+from .base import Curves, Decoding, Reader
 
 
 class AuwGcnReader(Reader):
@@ -27,9 +28,11 @@ class AuwGcnReader(Reader):
         self._device = device
 
     @classmethod
-    def rebuild(cls, checkpoint: Checkpoint, device: torch.device) -> "AuwGcnReader":
+    def rebuild(cls, checkpoint: Checkpoint, device: torch.device, decoding: Decoding = "own") -> "AuwGcnReader":
         """From a checkpoint of the kind `auw_gcn.KIND`. Raises WeightsError, KeyError or TypeError if it does not
-        fit."""
+        fit, WeightsError also for another decoding than its own."""
+        if decoding != "own":
+            raise WeightsError(f"the {decoding} decoding is for weights of two branches, not for {KIND}")
         return cls(AUWGCN.rebuild(checkpoint), AuwDecoding.from_dict(checkpoint.config["decoding"]), device)
 
     @torch.inference_mode()

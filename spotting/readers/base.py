@@ -3,11 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import torch
 
 from ...extract.features import FaceFeatures
+from ...models.checkpoint import Checkpoint
 from ..intervals import Interval
+
+# How curves become intervals: as fits the weights best, as GIM's paper describes, or as its authors' release does it.
+Decoding = Literal["own", "paper", "authors"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +42,12 @@ class Reader(ABC):
     min_confidence: tuple[float, float]
     min_ticks: int
     types_by_length = False
+
+    @classmethod
+    @abstractmethod
+    def rebuild(cls, checkpoint: Checkpoint, device: torch.device, decoding: Decoding = "own") -> "Reader":
+        """From a checkpoint of its kind. Raises KeyError, TypeError, ValueError or RuntimeError if it does not fit,
+        WeightsError for a decoding that these weights do not have."""
 
     @abstractmethod
     def curves(self, features: FaceFeatures) -> Curves:

@@ -5,19 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import nn
 
 from ...extract.features import FaceFeatures
 from ...extract.mapped import release
 from ...extract.motion.geometry import geometry_channels
-from ...models.checkpoint import Checkpoint
+from ...models.checkpoint import Checkpoint, rebuild_network
 from ...models.context import ContextSpotter, mirror_inputs, unpack_ensemble
+from ...models.folded import FoldedSpotFormer
 from ...models.gim import GIMSpotter, GIMSpotterConfig
 from ..decoding import DecodingSettings, decode
 from ..intervals import Interval
 from ..voting import VotingSettings, vote
-from .base import Curves, Reader
+from .authors_decoding import SAMM_LV, ReferenceDecoding, decode_reference
+from .base import Curves, Decoding, Reader
 
+Settings = VotingSettings | DecodingSettings | ReferenceDecoding
 # Ticks that go through the network at once; more changes only the memory needed.
 CHUNK_TICKS = 1200
 
@@ -25,8 +27,8 @@ CHUNK_TICKS = 1200
 class ContextReader(Reader):
     """An ensemble of `ContextSpotter`s. Answers are averaged over it and over the face and its mirror image.
 
-    Networks that tell onset and offset let their ticks vote; those that learnt from points have never seen an end, and
-    are decoded as the paper does.
+    Unless another decoding is asked for, networks that tell onset and offset let their ticks vote; those that learnt
+    from points have never seen an end, and are decoded by thresholds on their intensity.
     """
 
     def __init__(
@@ -34,25 +36,27 @@ class ContextReader(Reader):
         networks: Sequence[ContextSpotter],
         settings: VotingSettings | DecodingSettings,
         device: torch.device,
+        decoding: Decoding = "own",
     ) -> None:
+        """settings: of the weights' own decoding."""
         self._networks = [network.to(device).eval() for network in networks]
-        self._voting = settings if isinstance(settings, VotingSettings) else None
-        self._cut = None if self._voting is not None else settings
-        self.min_confidence = settings.min_confidence
-        self.min_ticks = self._voting.min_ticks if self._voting is not None else _shortest(settings)
-        self.types_by_length = self._voting is not None
+        self._know_ends = isinstance(settings, VotingSettings)
+        self._settings = _settings(decoding, settings)
+        self.min_confidence = _least_of(self._settings)
+        self.min_ticks = _shortest_of(self._settings)
+        self.types_by_length = isinstance(self._settings, VotingSettings)
         self._device = device
 
     @classmethod
-    def rebuild(cls, checkpoint: Checkpoint, device: torch.device) -> "ContextReader":
+    def rebuild(cls, checkpoint: Checkpoint, device: torch.device, decoding: Decoding = "own") -> "ContextReader":
         """From a checkpoint of the kind "context". Raises KeyError, TypeError, ValueError or RuntimeError if it does
         not fit."""
         networks = unpack_ensemble(checkpoint.config, checkpoint.state)
         voting = checkpoint.config.get("voting")
         if voting is None:
-            return cls(networks, _cut_settings(checkpoint), device)
+            return cls(networks, _threshold_settings(checkpoint), device, decoding)
         least = tuple(voting["min_confidence"])
-        return cls(networks, VotingSettings(**{**voting, "min_confidence": least}), device)
+        return cls(networks, VotingSettings(**{**voting, "min_confidence": least}), device, decoding)
 
     def curves(self, features: FaceFeatures) -> Curves:
         n = features.timebase.n_ticks
@@ -70,13 +74,7 @@ class ContextReader(Reader):
         segments: Sequence[tuple[int, int]],
         min_confidence: tuple[float, float] | None = None,
     ) -> list[Interval]:
-        if self._voting is None:
-            return _decode_cut(curves, segments, self._cut, min_confidence)
-        settings = self._voting
-        if min_confidence is not None:
-            settings = replace(settings, min_confidence=min_confidence)
-        score = np.clip(curves.scores.sum(axis=1), 0, 1)
-        return vote(score, curves.reach, curves.intensity, segments, settings)
+        return _decode(curves, segments, self._settings, min_confidence)
 
     def _segment(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         margin = max(network.reach_ticks for network in self._networks)
@@ -101,28 +99,31 @@ class ContextReader(Reader):
             answers = [network(x, g) for network in self._networks]
         intensity = torch.stack([torch.sigmoid(a.intensity.float()) for a in answers])
         scores = torch.stack([torch.sigmoid(a.class_scores.float()) for a in answers])
-        if self._voting is not None:
+        if self._know_ends:
             scores = scores * torch.stack([torch.sigmoid(a.quality.float()) for a in answers])[..., None].sqrt()
         reach = torch.stack([a.reach.float() for a in answers])
         return tuple(part.mean(dim=(0, 1)).cpu().numpy() for part in (intensity, scores, reach))
 
 
 class GIMReader(Reader):
-    """The paper's network, decoded as the paper does."""
+    """The paper's network, decoded by thresholds on its intensity."""
 
-    def __init__(self, network: GIMSpotter, settings: DecodingSettings, device: torch.device) -> None:
-        self._network: nn.Module = network.to(device).eval()
-        self._settings = settings
-        self.min_confidence = settings.min_confidence
-        self.min_ticks = _shortest(settings)
+    def __init__(
+        self, network: GIMSpotter, settings: DecodingSettings, device: torch.device, decoding: Decoding = "own"
+    ) -> None:
+        network = network.to(device).eval()
+        self._encoder, self._heads = FoldedSpotFormer(network.encoder), network.heads
+        self._settings = _settings(decoding, settings)
+        self.min_confidence = _least_of(self._settings)
+        self.min_ticks = _shortest_of(self._settings)
         self._device = device
 
     @classmethod
-    def rebuild(cls, checkpoint: Checkpoint, device: torch.device) -> "GIMReader":
+    def rebuild(cls, checkpoint: Checkpoint, device: torch.device, decoding: Decoding = "own") -> "GIMReader":
         """From a checkpoint of the kind "gim". Raises TypeError, ValueError or RuntimeError if it does not fit."""
-        network = GIMSpotter(gim_config(checkpoint))
-        network.load_state_dict(checkpoint.state)
-        return cls(network, _cut_settings(checkpoint), device)
+        config = gim_config(checkpoint)
+        network = rebuild_network(lambda: GIMSpotter(config), checkpoint.state)
+        return cls(network, _threshold_settings(checkpoint), device, decoding)
 
     @torch.inference_mode()
     def curves(self, features: FaceFeatures) -> Curves:
@@ -130,7 +131,7 @@ class GIMReader(Reader):
         intensity, scores = np.zeros(n, np.float32), np.zeros((n, 2), np.float32)
         for start, stop in features.segments():
             snippets = torch.from_numpy(np.array(features.snippets[start:stop], np.float32))
-            output = self._network(snippets[None].to(self._device))
+            output = self._heads(self._encoder(snippets[None].to(self._device)))
             intensity[start:stop] = output.intensity[0].cpu().numpy()
             scores[start:stop] = output.class_scores[0].cpu().numpy()
         return Curves(intensity, scores)
@@ -141,7 +142,7 @@ class GIMReader(Reader):
         segments: Sequence[tuple[int, int]],
         min_confidence: tuple[float, float] | None = None,
     ) -> list[Interval]:
-        return _decode_cut(curves, segments, self._settings, min_confidence)
+        return _decode(curves, segments, self._settings, min_confidence)
 
 
 def gim_config(checkpoint: Checkpoint) -> GIMSpotterConfig:
@@ -149,21 +150,36 @@ def gim_config(checkpoint: Checkpoint) -> GIMSpotterConfig:
     return GIMSpotterConfig.from_dict({k: v for k, v in checkpoint.config.items() if k != "min_confidence"})
 
 
-def _cut_settings(checkpoint: Checkpoint) -> DecodingSettings:
+def _threshold_settings(checkpoint: Checkpoint) -> DecodingSettings:
     least = checkpoint.config.get("min_confidence")
     return DecodingSettings() if least is None else DecodingSettings(min_confidence=tuple(least))
 
 
-def _shortest(settings: DecodingSettings) -> int:
+def _settings(decoding: Decoding, own: VotingSettings | DecodingSettings) -> Settings:
+    """Of the decoding that is asked for. The authors' differ by data set; those of SAMM-LV are the mildest."""
+    return {"own": own, "paper": DecodingSettings.paper(), "authors": SAMM_LV}[decoding]
+
+
+def _least_of(settings: Settings) -> tuple[float, float]:
+    return settings.minimum if isinstance(settings, ReferenceDecoding) else settings.min_confidence
+
+
+def _shortest_of(settings: Settings) -> int:
+    if not isinstance(settings, DecodingSettings):
+        return settings.min_ticks
     return min(shortest for shortest, _ in settings.durations)
 
 
-def _decode_cut(
+def _decode(
     curves: Curves,
     segments: Sequence[tuple[int, int]],
-    settings: DecodingSettings,
+    settings: Settings,
     min_confidence: tuple[float, float] | None,
 ) -> list[Interval]:
-    if min_confidence is not None:
-        settings = replace(settings, min_confidence=min_confidence)
-    return decode(curves.intensity, curves.scores, settings, segments)
+    least = _least_of(settings) if min_confidence is None else min_confidence
+    if isinstance(settings, VotingSettings):
+        score = np.clip(curves.scores.sum(axis=1), 0, 1)
+        return vote(score, curves.reach, curves.intensity, segments, replace(settings, min_confidence=least))
+    if isinstance(settings, DecodingSettings):
+        return decode(curves.intensity, curves.scores, replace(settings, min_confidence=least), segments)
+    return decode_reference(curves.intensity, curves.scores, replace(settings, minimum=least), segments)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..intervals import EXPRESSION_TYPES, ExpressionType, Interval
 from ..judging.metrics import HIT_IOU, Counts, Evaluation
-from .decoding import Candidate
+from ..readers.authors_decoding import Candidate
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ..datasets import casme2, casme3, samm_lv
 from ..intervals import EXPRESSION_TYPES, Interval
 from ..judging.metrics import Counts, Evaluation, VideoIntervals, evaluate
-from .decoding import CAS_ME2, CAS_ME3, SAMM_LV, decode_reference
+from ..readers.authors_decoding import CAS_ME2, CAS_ME3, SAMM_LV, decode_reference
 from .metrics import reference_evaluate, reference_evaluation, reference_overlaps
 
 if TYPE_CHECKING:

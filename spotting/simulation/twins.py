@@ -7,6 +7,7 @@ lengths can be given, and without them a video ends some seconds after its last 
 
 import csv
 import hashlib
+import json
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +18,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import AnnotationError
-from ...extract.cache import CacheKey, DamagedEntryError, FeatureCache
+from ...extract.cache import SIDECAR, CacheKey, DamagedEntryError, FeatureCache
 from ...extract.features import FaceFeatures
 from ...extract.timebase import Timebase
 from ...version import __version__
 from ..datasets.aus import ActionUnit
-from ..datasets.prepared import PreparedSet, PreparedVideo, write_index
+from ..datasets.prepared import INDEX_NAME, PreparedSet, PreparedVideo, read_index, write_index
 from ..datasets.records import close_open_offsets, tick_of_frame
 from ..intervals import ExpressionType
 from .anatomy import PAIRED_AUS, SINGLE_AUS, Person, draw_person, random_field, roi_means
@@ -70,15 +71,17 @@ def simulate_twins(
 
     lengths: seconds by video, where they are known; never less than the annotations need. tail_s: seconds after the
     last expression of the others. progress: called with the name of each video that is there. What is in `output`
-    already from the same table and seed is kept. The same arguments give the same bytes; a video depends only on its
-    own rows and its subject's name.
-    Raises AnnotationError without rows, or for rows without onset and offset.
+    already from the same table and seed is kept, and so are twins of other videos. The same arguments give the same
+    bytes; a video depends only on its own rows and its subject's name. The result holds all twins of the folder.
+    Raises AnnotationError without rows, for rows without onset and offset, and for an `output` with features of real
+    recordings.
     """
     if records.empty:
         raise AnnotationError("the annotations hold no expression to act")
     if records["onset"].isna().any():
         raise AnnotationError("a twin needs onset and offset of every expression; these annotations are points")
     records = close_open_offsets(records)
+    earlier = _earlier_twins(Path(output))
     cache, lines = FeatureCache(output), []
     for (dataset, subject, video), rows in records.groupby(["dataset", "subject", "video"], sort=True):
         last = float((rows[["onset", "apex", "offset"]].max(axis=1) / rows["fps"]).max())
@@ -97,9 +100,27 @@ def simulate_twins(
         lines.append(PreparedVideo(dataset, subject, video, key.entry_name, clock.n_ticks, 1.0))
         if progress is not None:
             progress(str(video))
-    write_index(Path(output), lines)
+    acted = {(line.dataset, line.video) for line in lines}
+    write_index(Path(output), [*lines, *(video for video in earlier if (video.dataset, video.video) not in acted)])
     cache.remove_abandoned()
     return PreparedSet(output)
+
+
+def _earlier_twins(output: Path) -> list[PreparedVideo]:
+    """What a folder's index lists. Raises AnnotationError if that is not twins alone: those of the same data set would
+    take the places of its recordings."""
+    if not (output / INDEX_NAME).exists():
+        return []
+    kept = []
+    for video in read_index(output):
+        try:
+            source = json.loads((output / video.entry / SIDECAR).read_bytes())["provenance"].get("source", {})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # gone or damaged: there is nothing to lose
+        if not source.get("simulated"):
+            raise AnnotationError(f"{output}: holds features of recordings ({video.video}); use another folder")
+        kept.append(video)
+    return kept
 
 
 def simulate_twin(subject: str, video: str, events: Sequence[TwinEvent], clock: Timebase, seed: int) -> FaceFeatures:

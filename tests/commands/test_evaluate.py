@@ -82,7 +82,7 @@ def test_what_looks_wrong_is_said_on_stderr_and_kept_in_the_report(tables, tmp_p
     more = written(tmp_path / "more.csv", "vid,onset,offset,type\nv2,10,40,mae\nv1,9,3,me\n")
     result = spot("evaluate", tables[0], more, tables[1], "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert "more.csv, row 3, column 'offset': 3 after an onset of 9 is no interval" in result.stderr
+    assert "more.csv, row 3, column C (offset): 3 after an onset of 9 is no interval" in result.stderr
     assert "1 video predicted and not annotated" in result.stderr
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert len(report["notes"]) == 2

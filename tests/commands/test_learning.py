@@ -125,6 +125,40 @@ def test_impossible_recipes_and_missing_files_are_told(data, tmp_path):
     assert weights.exit_code == 7
 
 
+def test_tuning_says_what_it_did_for_videos_it_did_not_learn_from(data, quick, tmp_path):
+    prepared = store_features(tmp_path / "features", subjects=5)
+    lines = [f"{r.video},{r.subject},{r.apex / 30:.3f},{r.type}" for r in small_records(5).itertuples(index=False)]
+    (tmp_path / "points.csv").write_text("\n".join(["video,subject,time_s,type", *lines]) + "\n")
+    train = ("train", prepared.folder, tmp_path / "points.csv", "--device", "cpu", "--epochs", 1)
+    first = spot(*train, "-o", tmp_path / "first")
+    assert "held out" not in first.output
+    tuned = spot(*train, "-o", tmp_path / "tuned", "--init", tmp_path / "first" / "weights.safetensors")
+    assert tuned.exit_code == 0, tuned.output
+    assert "points in 4 videos" in tuned.output
+    assert "held out: 1 video, " in tuned.output
+    assert " before and " in tuned.output
+    few = spot("train", data / "features", data / "points.csv", *train[3:], "-o", tmp_path / "few", "--hold-out", 0.5)
+    assert "points in 3 videos" in few.output
+    assert "no video is held out of fewer than 4" in few.output
+
+
+def test_a_damaged_entry_and_absent_videos_take_one_line_each(data, quick, tmp_path):
+    prepared = store_features(tmp_path / "features")
+    many = (data / "points.csv").read_text() + "".join(f"absent{i:02d},p,1.0,macro\n" for i in range(91))
+    (tmp_path / "points.csv").write_text(many)
+    words = ("train", prepared.folder, tmp_path / "points.csv", "-o", tmp_path / "run", "--device", "cpu")
+    trained = spot(*words, "--epochs", 1)
+    assert trained.exit_code == 0, trained.output
+    assert "without features: 91 videos (absent00 (own), absent01 (own), absent02 (own) and 88 more)" in trained.output
+    assert trained.output.count("absent") == 3
+    array = prepared.folder / prepared.videos[0].entry / "snippets.npy"
+    array.write_bytes(array.read_bytes()[:-1])
+    damaged = spot(*words)
+    assert damaged.exit_code == 8
+    (line,) = damaged.stderr.splitlines()
+    assert line.startswith("spot: error: p0/v0: its features are damaged")
+
+
 def test_simulate_makes_what_train_takes(quick, tmp_path):
     sheet = tmp_path / "own.csv"
     lines = ["Media file name,Behavior,Start (s),Stop (s),Subject"]

@@ -56,8 +56,8 @@ class Engine:
             {"path": str(path), "warnings": list(self.warnings)},
         )
 
-    def load(self, weights=None, device="auto"):
-        self.calls.append(("load", weights, device))
+    def load(self, weights=None, device="auto", decoding="own"):
+        self.calls.append(("load", weights, device, decoding))
         if self.weights_error:
             raise self.weights_error
         return self
@@ -132,7 +132,7 @@ def test_default_command_writes_beside_the_video_and_prints_a_table(engine, vide
     assert len(header) == len(macro)
     assert f"-> {tmp_path / 'clip.spots.csv'}" in run.stdout
     assert engine.asked("extract")[0][1:3] == ("longest", None)
-    assert engine.asked("load") == [(None, "auto")]
+    assert engine.asked("load") == [(None, "auto", "own")]
     assert engine.asked("spot") == [(None, None)]
 
 
@@ -147,12 +147,12 @@ def test_options_reach_the_library(engine, videos, tmp_path):
     (video,) = videos("clip.mp4")
     run = spot(
         video, "--face", "1", "--fps", "200", "--device", "cpu", "--weights", "w.safetensors", "--cache",
-        tmp_path / "c", "--min-confidence", "0.3", "--type", "macro",
+        tmp_path / "c", "--min-confidence", "0.3", "--type", "macro", "--decoding", "paper",
     )  # fmt: skip
     assert run.exit_code == 0
     ((_, face, fps, cache),) = engine.asked("extract")
     assert (face, fps, cache) == (1, 200.0, tmp_path / "c")
-    assert engine.asked("load") == [(Path("w.safetensors"), "cpu")]
+    assert engine.asked("load") == [(Path("w.safetensors"), "cpu", "paper")]
     assert engine.asked("spot") == [((0.3, 0.3), "macro")]
 
 

@@ -2,8 +2,10 @@
 
 import dataclasses
 import os
+import resource
 import subprocess
 import sys
+import time
 
 import facespot.models.checkpoint as checkpoint
 import pytest
@@ -13,6 +15,7 @@ from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.device import resolve_device
 from facespot.models.gim import GIMSpotter, GIMSpotterConfig
 from facespot.models.spotformer import SpotFormerConfig
+from facespot.spotting.spotter import Spotter
 from safetensors.torch import save_file
 
 
@@ -97,6 +100,53 @@ def test_other_files_and_versions_are_refused(saved, tmp_path, monkeypatch):
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign")
     with pytest.raises(WeightsError, match="not a facespot checkpoint"):
         load_checkpoint(tmp_path / "foreign")
+
+
+def test_sizes_that_the_tensors_do_not_bear_out_cost_nothing(saved):
+    """A config of a few bytes could ask for terabytes, and a header for as much."""
+    path, spotter, _ = saved
+    config = dataclasses.asdict(spotter.config)
+
+    def peak():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    before, start = peak(), time.monotonic()
+    for encoder in ({"dim": 10_000}, {"mlp_dim": 10_000}, {"heads": 5000}):
+        save_checkpoint(path, "gim", config | {"encoder": config["encoder"] | encoder}, spotter.state_dict())
+        with pytest.raises(WeightsError, match="cannot rebuild"):
+            Spotter.load(path, "cpu")
+    wide = {"width": 10_000, "dilations": [1] * 256, "dropout": 0.1, "flow": True, "geometry": True}
+    save_checkpoint(path, "context", {"networks": [wide]}, spotter.state_dict())
+    with pytest.raises(WeightsError, match="cannot rebuild"):
+        Spotter.load(path, "cpu")
+    assert time.monotonic() - start < 10
+    assert peak() - before < 200 * 1024, "KiB"
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"dim": 10**9}, "holds 1000000000"),
+        ({"networks": [{"dilations": [1] * 1000}]}, "too long or too deep"),
+        ({"a": [[[[[[[[[1]]]]]]]]]}, "too long or too deep"),
+    ],
+)
+def test_configurations_that_no_network_has_are_refused(tmp_path, config, message):
+    save_checkpoint(tmp_path / "w", "gim", config, {"a": torch.zeros(1)})
+    with pytest.raises(WeightsError, match=message):
+        load_checkpoint(tmp_path / "w")
+
+
+def test_a_header_longer_than_its_worth_is_refused(saved):
+    path, _, _ = saved
+    content = path.read_bytes()
+    for size in (10**6 + len(content), 1 << 40):
+        path.write_bytes(size.to_bytes(8, "little") + content[8:])
+        with pytest.raises(WeightsError, match=f"claims {size} bytes"):
+            load_checkpoint(path)
+    save_checkpoint(path, "gim", {"dim": 1}, {}, {"text": "x" * (1 << 20)})
+    with pytest.raises(WeightsError, match="header claims"):
+        load_checkpoint(path)
 
 
 def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):

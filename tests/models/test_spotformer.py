@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from facespot.models import folded as folded_module
 from facespot.models import spotformer
+from facespot.models.folded import FoldedSpotFormer
 from facespot.models.spotformer import SpotFormer, SpotFormerConfig, from_authors_state
 from golden import golden_cases, golden_is_rounded, load_golden, strip_prefix
 
@@ -35,6 +37,15 @@ def test_matches_the_authors_in_training_with_running_statistics(case):
     assert len(after) == 6
     for name, expected in after.items():
         np.testing.assert_allclose(model.state_dict()[name], expected, rtol=TOLERANCE, atol=TOLERANCE, err_msg=name)
+
+
+@pytest.mark.parametrize("case", golden_cases("spotformer"))
+def test_the_folded_encoder_matches_the_authors(case):
+    arrays = load_golden(case)
+    folded = FoldedSpotFormer(golden_model(arrays).eval())
+    np.testing.assert_allclose(
+        folded(torch.from_numpy(arrays["x"])), arrays["out_eval"], rtol=TOLERANCE, atol=TOLERANCE
+    )
 
 
 def some_snippets(batch=1, length=9, seed=0):
@@ -74,6 +85,24 @@ def test_invalid_snippets_change_nothing(training):
     assert (first[~valid] == 0).all()
     alone = model(snippets[valid][None])[0]
     torch.testing.assert_close(first[valid], alone, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("config", [SpotFormerConfig(), SpotFormerConfig(7, 1, 7, 5)])
+def test_the_folded_encoder_answers_as_the_trained_one(config, monkeypatch):
+    torch.manual_seed(0)
+    model = SpotFormer(config).train()
+    for _ in range(3):
+        model(some_snippets(1, 20, seed=3) + 0.5)  # running statistics that are not those of a fresh network
+    model.eval()
+    monkeypatch.setattr(folded_module, "CHUNK", 4)
+    folded = folded_module.FoldedSpotFormer(model)
+    snippets, valid = some_snippets(2, 11), torch.ones(2, 11, dtype=torch.bool)
+    valid[0, 3:7] = False
+    with torch.no_grad():
+        torch.testing.assert_close(folded(snippets, valid), model(snippets, valid), rtol=1e-5, atol=1e-5)
+    assert folded(snippets[:, :0]).shape == (2, 0, config.dim)
+    with pytest.raises(ValueError, match=r"\(B, L, 17, 10, 2\)"):
+        folded(torch.zeros(1, 5, 16, 10, 2))
 
 
 def test_no_valid_snippet_gives_zeros():

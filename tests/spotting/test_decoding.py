@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from facespot.spotting.decoding import DecodingSettings, decode
 from facespot.spotting.intervals import Interval
-from facespot.spotting.reference import decoding as reference
+from facespot.spotting.readers import authors_decoding as reference
 from golden import golden_cases, load_golden
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -13,11 +13,15 @@ from facespot.extract.features import FaceFeatures
 from facespot.extract.motion.geometry import GEOMETRY_CHANNELS
 from facespot.extract.regions import ROI_MIRROR
 from facespot.extract.timebase import Timebase
+from facespot.models.auw_gcn import AUWGCN, AUWGCNConfig
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble, unpack_ensemble
 from facespot.models.gim import GIMSpotter, GIMSpotterConfig
 from facespot.models.spotformer import SpotFormerConfig
+from facespot.spotting.decoding import DecodingSettings, decode
 from facespot.spotting.judging.metrics import VideoIntervals, evaluate
+from facespot.spotting.readers.authors_decoding import SAMM_LV, decode_reference
+from facespot.spotting.readers.auw_decoding import AuwDecoding
 from facespot.spotting.readers.base import Curves
 from facespot.spotting.simulation.anatomy import mirror_index
 from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter, spot
@@ -204,6 +208,33 @@ def test_a_lower_confidence_than_the_weights_own_finds_more(weights, features, t
     assert "confidence 0.55; reported from 0.90 on" in nothing.hint()
     (found,) = spotter.spot(features, min_confidence=0.5).spots
     assert (found.onset_frame, found.offset_frame, found.type) == (100, 139, "macro")
+
+
+def test_curves_can_be_decoded_as_the_paper_and_as_its_authors_do(shipped, features, tmp_path):
+    paper, authors = (Spotter.load(device="cpu", decoding=name) for name in ("paper", "authors"))
+    curves, segments = shipped.curves(features), features.segments()
+    for spotter, expected in (
+        (paper, decode(curves.intensity, curves.scores, DecodingSettings.paper(), segments)),
+        (authors, decode_reference(curves.intensity, curves.scores, SAMM_LV, segments)),
+    ):
+        assert np.array_equal(spotter.curves(features).scores, curves.scores)
+        assert expected
+        assert spotter.reader.decode(curves, segments) == expected
+        least = sorted(i.confidence for i in expected)[len(expected) // 2]
+        kept = spotter.reader.decode(curves, segments, (least, least))
+        assert 0 < len(kept) < len(expected)
+        assert min(i.confidence for i in kept) >= least
+        assert spotter.spot(features).provenance["decoding"] in ("paper", "authors")
+    assert shipped.spot(features).provenance["decoding"] == "own"
+    with pytest.raises(ValueError, match="decoding must be one of own, paper, authors, got 'best'"):
+        Spotter.load(device="cpu", decoding="best")
+    config = AUWGCNConfig(graph=4, width=8)
+    state = AUWGCN(config).state_dict()
+    save_checkpoint(
+        tmp_path / "w", "auw-gcn", {"network": config.to_dict(), "decoding": dataclasses.asdict(AuwDecoding())}, state
+    )
+    with pytest.raises(WeightsError, match="paper decoding is for weights of two branches"):
+        Spotter.load(tmp_path / "w", "cpu", "paper")
 
 
 def test_spotted_intervals_are_tidy(shipped, features):

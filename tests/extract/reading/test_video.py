@@ -6,6 +6,7 @@ import os
 import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import media
@@ -14,7 +15,7 @@ import pytest
 from facespot.errors import NotAVideoError, VideoNotFoundError
 from facespot.extract.reading.clock import Clock
 from facespot.extract.reading.pictures import MOST_PIXELS, fitting_size
-from facespot.extract.reading.video import open_video
+from facespot.extract.reading.video import _limit_threads, open_video
 from facespot.extract.reading.wholeness import missing_end
 from facespot.extract.timebase import Timebase
 from places import SHARED, TESTS
@@ -336,6 +337,18 @@ def test_pictures_too_large_for_memory_are_read_smaller(tmp_path, size):
         ]
 
 
+def test_a_transport_stream_states_no_length_that_would_vouch_for_its_clock(tmp_path):
+    """Joined recordings have clocks that differ by hours; what FFmpeg calls the length is the last timestamp."""
+    times = [*np.arange(20) / 30, *(5 * 3600 + np.arange(20) / 30)]
+    path = media.write_video(tmp_path / "a.ts", media.noise(40), times=times, options={"bf": "0"})
+    with av.open(str(path)) as container:
+        assert container.duration > 5 * 3600e6
+    stream, frames = read(path)
+    assert len(frames) == 40
+    assert frames[-1].time == pytest.approx(39 / 30, abs=1e-3)
+    assert stream.time_repairs == 1
+
+
 def test_pictures_of_4k_are_read_as_they_are():
     assert [fitting_size(*size) for size in ((3840, 2160), (4096, 2160), (4096, 2304))] == [
         (3840, 2160),
@@ -344,14 +357,29 @@ def test_pictures_of_4k_are_read_as_they_are():
     ]
 
 
-def test_a_decoder_of_large_pictures_has_few_threads(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
-    small = media.write_video(tmp_path / "s.mp4", media.noise(2))
-    large = media.write_video(tmp_path / "l.mp4", [media.corners(4800, 2800)] * 2, options={"preset": "ultrafast"})
-    with open_video(small) as stream:
-        assert stream._stream.codec_context.thread_count in (0, *range(3, 129))
-    with open_video(large) as stream:
-        assert 1 <= stream._stream.codec_context.thread_count <= 6
+@pytest.mark.parametrize(
+    ("size", "cores", "threads"),
+    [
+        ((1920, 1080), 16, 0),  # 0: as many as FFmpeg likes
+        ((3840, 2160), 8, 0),
+        ((3840, 2160), 64, 10),
+        ((7680, 4320), 64, 2),
+        ((16000, 16000), 4, 1),
+        ((0, 0), 4, 0),
+    ],
+)
+def test_a_decoder_of_large_pictures_has_few_threads(monkeypatch, size, cores, threads):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    decoder = SimpleNamespace(width=size[0], height=size[1], thread_count=0)
+    _limit_threads(decoder)
+    assert decoder.thread_count == threads
+
+
+def test_a_codec_nobody_knows(tmp_path):
+    path = media.write_video(tmp_path / "a.avi", media.noise(5), codec="mpeg4")
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"XQZ1"))
+    with pytest.raises(NotAVideoError, match="could be decoded"):
+        open_video(path)
 
 
 def test_what_is_neither_file_nor_folder_is_refused_at_once(tmp_path):
@@ -435,6 +463,7 @@ def test_clock_repairs(raw, expected, repairs):
     ("stated", "raw", "expected"),
     [
         (7200.0, [0.0, 0.1, 7000.0, 7000.1], [0.0, 0.1, 7000.0, 7000.1]),
+        (1e12, [0.0, 0.1, 20000.0, 20000.1], [0.0, 0.1, 20000.0, 20000.1]),
         (72.0, [0.0, 0.1, 7000.0, 7000.1], [0.0, 0.1, 0.2, 0.3]),
         (1e12, [0.0, 0.1, 2e5, 2e5 + 0.1], [0.0, 0.1, 0.2, 0.3]),
     ],

@@ -7,12 +7,12 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from facespot import read_spots
 from facespot.errors import AnnotationError
 from facespot.extract.timebase import Timebase
 from facespot.spotting.datasets.annotations import read_annotations
 from facespot.spotting.datasets.records import intervals_by_video
 from facespot.spotting.datasets.sampling import sample_points
-from facespot.spotting.datasets.spot_tables import read_spots
 from facespot.spotting.intervals import Interval
 from facespot.spotting.output.formats import FORMATS, WRITERS, get_writer
 from facespot.spotting.result import COLUMNS, SpotResult
@@ -72,8 +72,8 @@ def test_an_interval_becomes_a_point_for_training(name, tmp_path):
         assert interval.onset - 0.5 <= time * 30 <= interval.offset + 0.5
 
 
-@pytest.mark.parametrize("name", [*TABLES, "bids", "boris", "megc2022", "megc2023"])
-@pytest.mark.parametrize("video", ["=1+1", "clip, one", "'=x", 'say "x"', "-clip", "a;b", "@home"])
+@pytest.mark.parametrize("name", [*TABLES, "bids", "boris", "elan", "megc2022", "megc2023"])
+@pytest.mark.parametrize("video", ["=1+1", "clip, one", "'=x", 'say "x"', "-clip", "a;b", "@home", "a#b? 100%20", "ü"])
 def test_a_name_comes_back_as_it_was(name, video, tmp_path):
     path = written(name, tmp_path, video=f"{video}.mp4")
     assert set(read_annotations(path, fps=30.0)["video"]) == {video}
@@ -105,6 +105,16 @@ class TestCorrected:
         assert pd.isna(by_onset[2500])
         assert pd.isna(by_onset[7000])
         assert by_onset[2000] == 2333
+
+    @pytest.mark.parametrize("value", [-5, 10**30])
+    def test_elan_time_that_is_in_no_video(self, tmp_path, value):
+        path = written("elan", tmp_path)
+        eaf = Eaf(path)
+        start, end, *_ = next(iter(eaf.tiers["expression"][0].values()))
+        eaf.timeslots[start if value < 0 else end] = value
+        eaf.to_file(path)
+        with pytest.raises(AnnotationError, match=r"tier 'expression', annotation 'a2': .* is no time in a video"):
+            read_annotations(path)
 
     def test_elan_as_it_was_written_before_with_tiers_named_by_type(self, tmp_path):
         path = tmp_path / "old.eaf"
@@ -163,7 +173,7 @@ class TestCorrected:
         assert "row 3" in note
         assert "left out" in note
         path.write_text("\n".join([lines[0], lines[2]]))
-        with pytest.raises(AnnotationError, match=r"row 2.*left out"):
+        with pytest.raises(AnnotationError, match=r"every row is left out: .*row 2"):
             read_annotations(path)
 
 
@@ -178,10 +188,14 @@ class TestFolders:
         assert sorted(set(records["video"])) == ["a", "b", "c", "deep/d"]
         assert len(records) == 4 * len(INTERVALS)
 
-    def test_one_recording_told_twice_is_refused(self, tmp_path):
+    def test_one_recording_told_in_two_formats_counts_once_while_they_agree(self, tmp_path):
+        path = written("elan", tmp_path)
         written("csv", tmp_path)
-        written("elan", tmp_path)
-        with pytest.raises(AnnotationError, match=r"my clip\.spots\.csv and my clip\.spots\.eaf tell of one recording"):
+        assert len(read_annotations(tmp_path)) == len(INTERVALS)
+        eaf = Eaf(path)
+        eaf.add_annotation("expression", 7000, 7200, "micro")
+        eaf.to_file(path)
+        with pytest.raises(AnnotationError, match=r"my clip\.spots\.csv and my clip\.spots\.eaf say different things"):
             read_annotations(tmp_path)
 
     def test_an_empty_one_is_refused(self, tmp_path):
@@ -203,15 +217,26 @@ class TestWrongFiles:
         ("name", "text", "words"),
         [
             ("x.csv", "video,onset_s,offset_s\na,1,2\n", "column missing: type"),
-            ("x.csv", "video,type\na,macro\n", "no columns that say when"),
+            (
+                "x.csv",
+                "video,type\na,macro\n",
+                r"column missing: onset and offset .*; the columns are: video, type",
+            ),
             ("x.csv", "onset_s,offset_s,type\n1,2,\n", r"row 2, column C \(type\): is empty"),
             ("x.csv", "once upon a time\n", "column missing: type"),
             ("x.csv", "", "column missing: type"),
-            ("x.tsv", "onset\tduration\ttrial_type\n1\tn/a\tmacro\n", r"column B \(duration\)"),
+            (
+                "x.tsv",
+                "onset\tduration\ttrial_type\n1\tn/a\tmacro\n",
+                r"column A \(onset\): no onset and offset",
+            ),
             ("x.json", "[1, 2]", "neither a document of facespot"),
             ("x.json", '{"a": 1}', "neither a document of facespot"),
             ("x.json", "{", "not a JSON document"),
             ("x.json", "[" * 100_000, "not a JSON document"),
+            ("x.json", '[{"type": "ME", "onset_s": 1e400, "offset_s": 2}]', r"column B \(onset_s\): inf is not a time"),
+            ("x.json", '[{"type": ["ME"], "onset_s": {}, "offset_s": 2}]', r"column A \(type\)"),
+            ("x.json", '[{"type": "ME", "onset_s": %s, "offset_s": 2}]' % ("9" * 5000), "not a JSON document"),
             ("x.parquet", "PAR1 no", "not a Parquet file"),
             ("x.xlsx", "PK no", r"not an \.xlsx workbook"),
             ("x.TextGrid", "no", "not a TextGrid"),
@@ -222,7 +247,7 @@ class TestWrongFiles:
             ("x.csv", "vid,onset,offset,type\na,1,1e30,me\n", r"row 2, column C.*not a frame number"),
             ("x.csv", 'vid,onset,offset,type\na,"1,234",9999,me\n', r"row 2, column B.*not a frame number"),
             ("x.csv", "onset_frame,offset_frame,type,fps\n1,9,me,inf\n", r"column D \(fps\)"),
-            ("x.csv", "onset_frame,offset_frame,type,fps\n1,9,me,0\n", "0 is no frame rate"),
+            ("x.csv", "onset_frame,offset_frame,type,fps\n1,9,me,0\n", r"column D \(fps\): 0 is not between"),
         ],
     )
     def test_say_in_one_line_what_is_wrong(self, name, text, words, tmp_path):

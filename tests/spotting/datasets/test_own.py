@@ -1,10 +1,19 @@
 """One's own labels: lists of timestamps, ELAN and BORIS files, and what is wrong with them."""
 
+import itertools
+
 import pandas as pd
 import pytest
 from facespot.errors import AnnotationError
 from facespot.spotting.datasets.own import read_own
 from facespot.spotting.datasets.sampling import sample_points
+
+# Entities of entities: ten to the ninth bytes, if anybody expanded them.
+LAUGHS = (
+    '<!DOCTYPE a [<!ENTITY a "0123456789">'
+    + "".join(f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in itertools.pairwise("abcdefghi"))
+    + "]><ANNOTATION_DOCUMENT>&i;</ANNOTATION_DOCUMENT>"
+)
 
 
 def own_list(path, *lines):
@@ -64,7 +73,13 @@ class TestOwn:
             read_own(path)
         with pytest.raises(AnnotationError, match="no annotation says macro or micro"):
             read_own(own_list(path, text.format(tier="speech")))
-        for damaged in ("<nothing", '<?xml version="1.0" encoding="klingon"?><a/>', '<?xml encoding="utf-7"?>', "<a/>"):
+        for damaged in (
+            "<nothing",
+            '<?xml version="1.0" encoding="klingon"?><a/>',
+            '<?xml encoding="utf-7"?>',
+            "<a/>",
+            LAUGHS,
+        ):
             with pytest.raises(AnnotationError, match="not an ELAN file"):
                 read_own(own_list(path, damaged))
 

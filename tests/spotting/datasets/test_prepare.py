@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from facespot.commands.prepare import prepare as prepare_command
 from facespot.errors import AnnotationError, FacespotError, VideoNotFoundError
-from facespot.extract.cache import SIDECAR, DamagedEntryError
+from facespot.extract.cache import SIDECAR
 from facespot.processes import usable_cores
 from facespot.spotting.datasets.layouts import scan_dataset
 from facespot.spotting.datasets.prepare import prepare
@@ -206,7 +206,7 @@ def test_damaged_entry_is_made_again(tmp_path):
     content = bytearray(snippets.read_bytes())
     content[-1] ^= 1
     snippets.write_bytes(content)
-    with pytest.raises(DamagedEntryError):
+    with pytest.raises(AnnotationError, match=r"damaged.*run spot prepare again"):
         prepared.load(prepared.videos[0])
     summary = in_process(root, output)
     assert [outcome.status for outcome in summary.outcomes] == ["made", "kept"]
@@ -243,7 +243,7 @@ def test_a_damaged_sidecar_is_one_line_that_says_what_to_do(tmp_path, content):
     in_process(make_root(tmp_path / "data", a="one"), tmp_path / "features")
     prepared = PreparedSet(tmp_path / "features")
     (tmp_path / "features" / prepared.videos[0].entry / SIDECAR).write_bytes(content)
-    with pytest.raises(DamagedEntryError, match=r"^[^\n]*run spot prepare again$"):
+    with pytest.raises(AnnotationError, match=r"^[^\n]*run spot prepare again$"):
         prepared.load(prepared.videos[0])
 
 

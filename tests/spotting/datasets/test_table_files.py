@@ -28,10 +28,11 @@ RELATIONS = (
     'Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}" Target="{target}"/>'
     "</Relationships>"
 )
+WORKBOOK_SHEET = '<sheet name="s" sheetId="1" r:id="rId1"/>'
 WORKBOOK = (
     '<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" '
     'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships">'
-    '<sheets><sheet name="s" sheetId="1" r:id="rId1"/></sheets></workbook>'
+    f"<sheets>{WORKBOOK_SHEET}</sheets></workbook>"
 )
 
 
@@ -172,6 +173,12 @@ class TestWorkbooks:
         assert done.returncode == 0, done.stderr[-500:]
         if attack != "wide":
             assert "more than" in done.stdout
+
+    def test_one_sheet_named_many_times_is_not_read_as_often(self, tmp_path, monkeypatch):
+        sheets = "".join(f'<sheet name="s{n}" sheetId="{n}" r:id="rId1"/>' for n in range(1, 100))
+        monkeypatch.setattr(sys.modules[__name__], "WORKBOOK", WORKBOOK.replace(WORKBOOK_SHEET, sheets))
+        with pytest.raises(AnnotationError, match="more than 32 sheets"):
+            read_annotations(workbook(tmp_path / "x.xlsx", ""))
 
     def test_the_sheet_with_the_columns_is_found(self, tmp_path):
         path = tmp_path / "x.xlsx"

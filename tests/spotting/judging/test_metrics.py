@@ -17,7 +17,7 @@ from facespot.spotting.judging.metrics import (
     judge,
     match,
 )
-from facespot.spotting.reference.decoding import Candidate
+from facespot.spotting.readers.authors_decoding import Candidate
 from facespot.spotting.reference.metrics import reference_evaluate, reference_evaluation
 from golden import golden_cases, load_golden
 from hypothesis import given, settings

@@ -2,9 +2,17 @@
 
 import csv
 
+import numpy as np
 import pytest
 from facespot.errors import AnnotationError
+from facespot.extract.timebase import Timebase
+from facespot.spotting.intervals import Interval
+from facespot.spotting.judging.metrics import evaluate
+from facespot.spotting.judging.pairing import pair_tables
+from facespot.spotting.judging.report import CLASSES, render_subjects
 from facespot.spotting.judging.tables import TableRow, read_table, read_tables, render_megc, render_rows
+from facespot.spotting.output.formats import FORMATS, WRITERS, get_writer
+from facespot.spotting.result import SpotResult
 
 OURS = "video,type,onset_s,apex_s,offset_s,onset_frame,apex_frame,offset_frame,confidence\n"
 BORIS = "Media file name,Behavior,Start (s),Stop (s),Subject\nv1.mp4,macro,1.0,2.0,anna\n"
@@ -30,16 +38,17 @@ def test_our_own_csv_and_both_submission_formats_mean_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("video,type,onset,offset\nv,smile,1,2\n", r"row 2, column 'type': 'smile' is neither"),
-        ("video,type,onset,offset\nv,,1,2\n", r"row 2, column 'type': no type"),
-        ("video,type,onset,offset\nv,me,1,2\nv,me,x,2\n", r"row 3, column 'onset': 'x' is no number"),
-        ("video,type,onset,offset\nv,me,1,2\nv,me,1,inf\n", r"row 3, column 'offset': 'inf' is no possible number"),
-        ("video,type,onset,offset\nv,me,,\n", r"row 2, column 'onset': no onset and offset"),
+        ("video,type,onset,offset\nv,smile,1,2\n", r"row 2, column B \(type\): 'smile' is neither"),
+        ("video,type,onset,offset\nv,,1,2\n", r"row 2, column B \(type\): is empty"),
+        ("video,type,onset,offset\nv,me,1,2\nv,me,x,2\n", r"row 3, column C \(onset\): 'x' is not a frame number"),
+        ("video,type,onset,offset\nv,me,1,2\nv,me,1,inf\n", r"row 3, column D \(offset\): 'inf' is not a frame number"),
+        ("video,type,onset,offset\nv,me,1,2e10\n", r"row 2, column D \(offset\): '2e10' is not a frame number"),
+        ("video,type,onset,offset\nv,me,,\n", r"row 2, column C \(onset\): no onset and offset"),
         ("video,type\nv,me\n", r".*column missing: onset and offset .*the columns are: video, type"),
         ("video,onset,offset\nv,1,2\n", r".*column missing: type .*the columns are: video, onset, offset"),
         ("", r".*column missing: type .*the columns are: none"),
         ("frame,x,y\n1,2,3\n", r"is this a table of intervals\? column missing: type .*; onset and offset"),
-        ("video,type,onset,offset\nv,me,1," + "2" * 200_000 + "\n", r"row 2: field larger than"),
+        ("video,type,onset,offset\nv,me,1," + "2" * 200_000 + "\n", r"line 2: field larger than"),
     ],
 )
 def test_bad_tables_name_file_row_and_column(tmp_path, text, message):
@@ -53,10 +62,10 @@ def test_one_inverted_interval_is_named_and_costs_the_others_nothing(tmp_path):
     table = read_table(written(tmp_path / "t.csv", "video,type,onset,offset\n" + rows))
     assert [row.frames for row in table.rows] == [(1, None, 2), (10, None, 40)]
     (left_out,) = table.left_out
-    assert left_out.endswith("t.csv, row 3, column 'offset': 5 after an onset of 9 is no interval")
-    # A quoted line break moves the rows below.
+    assert left_out.endswith("t.csv, row 3, column D (offset): 5 after an onset of 9 is no interval")
+    # Rows are counted as a spreadsheet does, also after a line break in quotes.
     quoted = 'video,type,onset,offset\n"a\nb",me,1,2\nv,me,9,5\n'
-    assert "row 4" in read_table(written(tmp_path / "q.csv", quoted)).left_out[0]
+    assert "row 3" in read_table(written(tmp_path / "q.csv", quoted)).left_out[0]
 
 
 def test_what_is_no_table_of_ours_is_read_as_annotations_are(tmp_path):
@@ -78,16 +87,27 @@ def test_points_have_no_ends_to_judge(tmp_path):
 def test_a_folder_is_what_spot_wrote_in_it_once(tmp_path):
     written(tmp_path / "out" / "a.spots.csv", OURS + "a.mp4,macro,1.000,1.500,2.000,30,45,60,0.8\n")
     written(tmp_path / "out" / "deep" / "b.spots.csv", OURS)
-    # The same again in another format, and something else.
-    written(tmp_path / "out" / "a.spots.json", "{}")
     written(tmp_path / "out" / "notes.csv", "nothing,of,ours\n")
     table = read_tables([tmp_path / "out"])
     assert [row.video for row in table.rows] == ["a"]
     # Nothing was found in b, which is not the same as nobody having looked.
     assert set(table.videos) == {"a", "b"}
     (tmp_path / "empty").mkdir()
-    with pytest.raises(AnnotationError, match="holds no table of intervals"):
+    with pytest.raises(AnnotationError, match="holds no annotations"):
         read_tables([tmp_path / "empty"])
+
+
+def test_a_folder_with_several_formats_counts_once_unless_one_was_corrected(tmp_path):
+    timebase = Timebase(np.arange(300) / 30.0)
+    spots = (Interval(30, 45, 75, "macro", 0.9).on(timebase), Interval(120, 120, 120, "micro").on(timebase))
+    result = SpotResult("a.mp4", spots, np.zeros(300), np.zeros(300, np.int32), timebase, 1.0)
+    for name in FORMATS:
+        get_writer(name).write(result, tmp_path / f"a{WRITERS[name].suffix}")
+    assert [row.frames for row in read_tables([tmp_path]).rows] == [(30, 45, 75), (120, 120, 120)]
+    corrected = tmp_path / "a.spots.vtt"
+    corrected.write_text(corrected.read_text().replace("00:00:02.500", "00:00:02.600"))
+    with pytest.raises(AnnotationError, match=r"a\.spots\.csv and a\.spots\.vtt say different things"):
+        read_tables([tmp_path])
 
 
 def test_several_files_are_one_table(tmp_path):
@@ -116,3 +136,48 @@ def test_a_name_with_a_comma_comes_back(tmp_path):
     assert read_table(written(tmp_path / "p.csv", render_rows([row]))).rows == (row,)
     submission = render_megc([row], "2023")
     assert list(csv.reader(submission.splitlines()))[1] == ['smith, "j"/v1', "30", "60", "mae"]
+
+
+def test_a_german_spreadsheet_of_our_csv_is_the_same_table(tmp_path):
+    ours = OURS + "Grün.mp4,macro,1.000,1.500,2.000,30,45,60,0.8\n"
+    german = ours.replace(",", ";").replace(".", ",").replace(",mp4", ".mp4")
+    (tmp_path / "german.csv").write_bytes(german.encode("cp1252"))
+    assert read_table(tmp_path / "german.csv").rows == read_table(written(tmp_path / "ours.csv", ours)).rows
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_any_format_is_truth_and_prediction(name, tmp_path):
+    timebase = Timebase(np.arange(300) / 30.0)
+    intervals = [
+        Interval(30, 45, 75, "macro", 0.9),
+        Interval(60, 70, 100, "macro", 0.8),
+        Interval(120, 123, 129, "micro"),
+    ]
+    spots = tuple(i.on(timebase) for i in intervals)
+    result = SpotResult("clip.mp4", spots, np.zeros(300), np.zeros(300, np.int32), timebase, 1.0)
+    paths = []
+    for format_name in ("csv", name):
+        paths.append(tmp_path / format_name / f"clip{WRITERS[format_name].suffix}")
+        paths[-1].parent.mkdir(exist_ok=True)
+        get_writer(format_name).write(result, paths[-1])
+    for predicted, truth in (paths, paths[::-1]):
+        pairing = pair_tables(read_tables([predicted], fps=30.0), read_tables([truth.parent], fps=30.0))
+        overall = evaluate(pairing.videos).overall
+        assert (overall.tp, overall.fp, overall.fn) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_video_without_expressions_is_known_by_the_name_of_its_file(name, tmp_path):
+    timebase = Timebase(np.arange(300) / 30.0)
+    result = SpotResult("clip.mp4", (), np.zeros(300), np.zeros(300, np.int32), timebase, 1.0)
+    path = tmp_path / f"clip{WRITERS[name].suffix}"
+    get_writer(name).write(result, path)
+    table = read_tables([tmp_path], fps=30.0)
+    assert (table.rows, set(table.videos)) == ((), {"clip"})
+
+
+def test_a_subject_named_like_a_formula_is_no_formula_in_the_report():
+    counts = {"tp": 1, "fp": 0, "fn": 0, "precision": 1.0, "recall": 1.0, "f1": 1.0}
+    classes = dict.fromkeys(CLASSES, counts)
+    lines = render_subjects({"by_subject": {"=1+1": classes}, "counts": classes}).splitlines()
+    assert [line.split(",")[0] for line in lines[1:4]] == ["'=1+1"] * 3

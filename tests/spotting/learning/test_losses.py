@@ -192,10 +192,11 @@ def test_total_is_the_weighted_sum_and_padding_never_counts(variant, epoch):
     weights = LossSettings.cas_me2()
     terms = point_loss(output, targets, variant, weights)
     classes = terms["apex"] if variant == "journal" else terms["action"]
-    expected = (
-        terms["intensity"] + classes + 0.1 * terms["smooth"] + 2.5 * terms["norm"] + 1.4e-4 * terms["contrastive"]
-    )
+    expected = terms["intensity"] + classes + terms["smooth"] + terms["norm"] + terms["contrastive"]
     assert terms["total"].item() == pytest.approx(expected.item())
+    plain = point_loss(output, targets, variant, LossSettings(smooth=1.0, norm=1.0, contrastive=1.0))
+    for name, weight in (("smooth", 0.1), ("norm", 2.5), ("contrastive", 1.4e-4)):
+        assert terms[name].item() == pytest.approx(weight * plain[name].item())
     assert (classes == 0) == (variant == "journal" and epoch < 5)
     assert terms["contrastive"] > 0
     singles = [point_loss(random_slice(output, b, n), [targets[b]], variant, weights) for b, n in enumerate(lengths)]

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -24,7 +25,7 @@ from facespot.errors import FacespotError
 from facespot.extract.timebase import Timebase
 from facespot.files import replacing
 from facespot.spotting.columns import DESCRIBED
-from facespot.spotting.intervals import Interval
+from facespot.spotting.intervals import EXPRESSION_TYPES, CutOff, Interval
 from facespot.spotting.output.cells import guarded, unguarded
 from facespot.spotting.output.formats import FORMATS, WRITERS, Writer, get_writer
 from facespot.spotting.output.summary import SUMMARY_COLUMNS
@@ -120,6 +121,8 @@ class TestTables:
 
     def test_every_column_is_described(self):
         assert set(COLUMNS) <= set(DESCRIBED)
+        assert set(get_args(CutOff)) == set(DESCRIBED["cut_off"].levels)
+        assert set(EXPRESSION_TYPES) == set(DESCRIBED["type"].levels)
 
     @pytest.mark.parametrize("name", TABLES)
     def test_what_was_shown_becomes_a_column(self, name, tmp_path):

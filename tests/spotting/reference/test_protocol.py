@@ -8,9 +8,9 @@ from facespot.spotting.judging.folds import FoldOutcome
 from facespot.spotting.judging.given_weights import spot_set
 from facespot.spotting.judging.leave_one_out import LosoResult, evaluate_loso
 from facespot.spotting.judging.metrics import Counts, Evaluation, VideoIntervals, evaluate
+from facespot.spotting.readers.authors_decoding import CAS_ME2, SAMM_LV
 from facespot.spotting.readers.base import Curves
 from facespot.spotting.reference import protocol
-from facespot.spotting.reference.decoding import CAS_ME2, SAMM_LV
 from facespot.spotting.reference.protocol import (
     evaluator_steps,
     loso_steps,

@@ -18,6 +18,7 @@ from facespot.spotting.simulation.twins import (
     simulate_twins,
 )
 from places import SHARED
+from small_set import store_features
 
 ANNOTATIONS = SHARED / "annotations"
 KEYS = ("dataset", "subject", "video", "onset", "apex", "offset", "type", "aus", "fps")
@@ -148,3 +149,16 @@ def test_the_real_timelines_fit_on_their_twins_clocks(tmp_path):
     for video, intervals in intervals_by_video(chosen, clocks).items():
         assert [i.onset for i in intervals] == sorted(chosen.loc[chosen["video"] == video, "onset"])
         assert max(i.offset for i in intervals) < clocks[video].n_ticks
+
+
+def test_twins_join_other_twins_and_leave_recordings_alone(timeline, tmp_path):
+    first = simulate_twins(timeline.iloc[:1], tmp_path / "twins")
+    both = simulate_twins(timeline.iloc[1:], tmp_path / "twins")
+    assert [v.video for v in both] == ["15_0101", "15_0102", "006_1"]
+    assert first.videos[0] == both.videos[0]
+    assert len(simulate_twins(timeline, tmp_path / "twins")) == 3
+    prepared = store_features(tmp_path / "real")
+    before = tree(tmp_path / "real")
+    with pytest.raises(AnnotationError, match="holds features of recordings"):
+        simulate_twins(timeline, prepared.folder)
+    assert tree(tmp_path / "real") == before

@@ -1,9 +1,9 @@
 """Decoding as the authors' release does it (github KinopioIsAllIn/GIM), flaws included, stage by stage.
 
-For comparison only; `decoding` is what runs here. The release calls a proposal scorer that it does not contain;
-`candidates` is a reconstruction of it from the call. Everything after it is the release's own behaviour: a soft NMS,
-limits, and a last NMS that skips an entry after each removal. Offsets are exclusive here, as there, and the two
-suppressions count lengths differently.
+For comparison, on request; `voting` and `decoding` are what fits. The release calls a proposal scorer that it does not
+contain; `candidates` is a reconstruction of it from the call. Everything after it is the release's own behaviour: a
+soft NMS, limits, and a last NMS that skips an entry after each removal. Offsets are exclusive here, as there, and the
+two suppressions count lengths differently.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,6 +29,11 @@ class ReferenceDecoding:
 
     minimum: tuple[float, float]
     at_most: tuple[int, int]
+
+    @property
+    def min_ticks(self) -> int:
+        """Shortest interval that passes `gate`, which counts one tick too many."""
+        return min(shortest for shortest, _ in _LENGTHS) - 1
 
 
 CAS_ME2 = ReferenceDecoding((0.5, 0.5), (8, 2))
