@@ -55,10 +55,16 @@
     bars.forEach((bar, i) => bar && bar.setAttribute("aria-pressed", i === index));
     const card = cards[index].cloneNode(true);
     $("chosen").replaceChildren(card);
-    rows[index].scrollIntoView({ block: "nearest" });
+    intoView(rows[index]);
     if (chart) keepInView(index);
     return goTo(events[index].frames[moment]);
   }
+  // Only the table scrolls: the player stays where it is.
+  const intoView = (row) => {
+    const box = row.closest(".scroll"), top = row.offsetTop - row.closest("table").tHead.offsetHeight;
+    if (top < box.scrollTop) box.scrollTop = top;
+    else if (row.offsetTop + row.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = row.offsetTop + row.offsetHeight - box.clientHeight;
+  };
   const neighbour = (by) => {
     if (!visible.length) return;
     const here = chosen >= 0 ? events[chosen].frames[0] : by > 0 ? -1 : Infinity;
@@ -151,7 +157,9 @@
     events.forEach((e, i) => {
       const a = u.valToPos(e.seconds[0], "x"), b = u.valToPos(e.seconds[2], "x"), width = u.bbox.width / ratio;
       bars[i].style.left = `${left + Math.max(a, 0)}px`;
-      bars[i].style.width = `${Math.max(Math.min(b, width) - Math.max(a, 0), 7)}px`;
+      const length = Math.max(Math.min(b, width) - Math.max(a, 0), 7);
+      bars[i].style.width = `${length}px`;
+      bars[i].textContent = length > 15 ? i + 1 : "";
       bars[i].style.visibility = b < 0 || a > width ? "hidden" : "visible";
     });
     placeHead(clock.times[player.frame]);
@@ -181,7 +189,6 @@
       bar.type = "button";
       bar.className = `bar ${e.type}`;
       bar.dataset.event = i;
-      bar.textContent = i + 1;
       bar.title = `${i + 1}: ${e.type}, ${e.seconds[0].toFixed(2)}-${e.seconds[2].toFixed(2)} s`;
       bar.setAttribute("aria-label", `Event ${i + 1}, ${e.type}, from ${e.seconds[0].toFixed(2)} seconds`);
       bar.setAttribute("aria-pressed", "false");
@@ -193,7 +200,8 @@
       ...size(),
       scales: { x: { time: false, min: 0, max: data.duration }, y: { range: [0, 1.02] } },
       axes: [
-        { values: (_, ticks) => ticks.map((t) => (data.duration > 120 ? `${Math.floor(t / 60)}:${String(+(t % 60).toFixed(1)).padStart(2, "0")}` : `${+t.toFixed(2)} s`)) },
+        { incrs: [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 3600],
+          values: (_, ticks) => ticks.map((t) => (data.duration > 120 ? `${Math.floor(t / 60)}:${String(+(t % 60).toFixed(1)).padStart(2, "0")}` : `${+t.toFixed(2)} s`)) },
         { size: 44, values: (_, ticks) => ticks.map((t) => String(t)) },
       ],
       series: [{ label: "time", value: (_, v) => (v === null ? "--" : `${v.toFixed(2)} s`) },

@@ -16,9 +16,11 @@ from facespot.extract.timebase import Timebase
 from facespot.spotting.explanations import explain_interval
 from facespot.spotting.intervals import Interval
 from facespot.spotting.output.face_drawing import FACE_LINES
+from facespot.spotting.output.html_report import pictures
 from facespot.spotting.output.html_report.contents import frame_runs, frame_times
 from facespot.spotting.output.html_report.options import ReportOptions
 from facespot.spotting.output.html_report.page import IndexRow, write_index, write_report
+from facespot.spotting.output.html_report.pictures import take_pictures
 from facespot.spotting.output.overlay import write_overlay
 from facespot.spotting.output.privacy import blur_others
 from facespot.spotting.result import SpotResult
@@ -198,6 +200,7 @@ def test_keys_filters_and_neighbours(steady, chromium):
         for expected in (10, 61, 160):
             page.keyboard.press("n")
             settled(page, expected)
+        assert page.evaluate("window.scrollY") == 0  # the player has not been scrolled away
         page.keyboard.press("p")
         settled(page, 61)
         assert "2 micro" in page.inner_text("#chosen")
@@ -341,6 +344,18 @@ def test_a_video_that_has_gone_leaves_stills_and_table(steady, tmp_path, chromiu
     page.click("tr[data-event='2'] .choose")
     page.wait_for_function("() => document.getElementById('where').dataset.frame == '160'")
     page.close()
+
+
+def test_a_copy_keeps_to_its_size_however_restless_the_video(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    video = write_video(tmp_path / "noise.mp4", rng.integers(0, 256, (150, 240, 320, 3), dtype=np.uint8), 30)
+    features = features_at(np.arange(150) / 30)
+    sizes = []
+    for most in (100_000, 200_000):
+        monkeypatch.setattr(pictures, "COPY_BYTES", most)
+        sizes.append(len(take_pictures((), features, video, ReportOptions(embed=True)).copy))
+        assert sizes[-1] < 1.3 * most
+    assert sizes[1] > 1.3 * sizes[0]
 
 
 def test_names_and_words_cannot_inject_markup(steady, tmp_path, chromium):
