@@ -140,7 +140,7 @@ _TABLE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "type": click.Choice(["own", "paper", "authors"]),
             "default": "own",
             "show_default": True,
-            "help": "How curves become intervals: as fits the weights, as in GIM's paper, or as in its authors' release.",
+            "help": "How curves become intervals: as fits the weights, as in GIM's paper, or as its authors do.",
         },
     ),
     "seed": (
