@@ -5,15 +5,17 @@
 
 import importlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
 from click_default_group import DefaultGroup
 
 from .commands.console import open_closed_streams
 from .commands.options import write_sections
 from .version import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 DEFAULT_COMMAND = "run"
 # Section of the help -> name -> what it does. The command is the function of that name in the module of that name.
@@ -75,7 +77,9 @@ class SpotGroup(DefaultGroup):
             with formatter.section(title):
                 formatter.write_dl(list(commands.items()))
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
         found = super().shell_complete(ctx, incomplete)
         if incomplete.startswith("-"):
             return [*found, *self.commands[DEFAULT_COMMAND].shell_complete(ctx, incomplete)]
@@ -85,6 +89,8 @@ class SpotGroup(DefaultGroup):
 
 def _print_completion(ctx: click.Context, parameter: click.Parameter, shell: str | None) -> None:
     if shell and not ctx.resilient_parsing:
+        from click.shell_completion import get_completion_class
+
         click.echo(get_completion_class(shell)(ctx.command, {}, "spot", "_SPOT_COMPLETE").source())
         ctx.exit()
 

@@ -1,7 +1,6 @@
 """Files: written whole or not at all, and where a user's own lie."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Nobody ever sees a half-written file, and two writers never share a temporary one: its name is random, and it is
     made anew, never through a link that somebody laid there. Raises OSError where the folder cannot be written.
     """
+    import tempfile  # on use: most commands that are only asked for help import this module
+
     path = Path(path)
     prefix = f".{path.name[:_NAME_CHARACTERS]}."
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)

@@ -1,21 +1,21 @@
 """Cores, and processes that die with the one that started them: a pool of them, and jobs that may take one down."""
 
 import os
-import pickle
 import signal
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import LostProcessError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from multiprocessing.connection import Connection
 
 # Libraries that would otherwise start a thread per core in every process.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -46,8 +46,12 @@ def pool_width(asked: int | None, n_jobs: int) -> int:
 
 
 @contextmanager
-def process_pool(width: int) -> Iterator[Executor]:
+def process_pool(width: int) -> "Iterator[Executor]":
     """`width` processes of this machine, which share its cores and die with this one."""
+    # Here and below on use: every command imports this module, and few start a process.
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     threads = max(1, usable_cores() // width)
     context = get_context("spawn")  # not forked: a fork in the midst of a thread can leave locks taken for ever
     with (
@@ -118,6 +122,8 @@ class _Worker:
     """One process and the job it is at. alone: whether nothing else is at work beside it."""
 
     def __init__(self, task: Callable[[Any, Headway], Any], threads: int) -> None:
+        from multiprocessing import get_context
+
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(task, theirs, threads), daemon=True)
@@ -153,6 +159,8 @@ class _Worker:
 
 def _news(busy: Sequence[_Worker], patience_s: float) -> Iterator[tuple[_Worker, str, Any]]:
     """What workers tell, or what their silence means: (worker, kind, content). Waits until there is any."""
+    from multiprocessing import connection
+
     deadline = min(worker.heard for worker in busy) + patience_s
     ready = connection.wait([worker.pipe for worker in busy], max(deadline - time.monotonic(), 0.0))
     now = time.monotonic()
@@ -171,8 +179,10 @@ def _news(busy: Sequence[_Worker], patience_s: float) -> Iterator[tuple[_Worker,
             yield worker, _STALLED, LostProcessError(what)
 
 
-def _serve(task: Callable[[Any, Headway], Any], pipe: connection.Connection, threads: int) -> None:
+def _serve(task: Callable[[Any, Headway], Any], pipe: "Connection", threads: int) -> None:
     """The life of a worker: jobs in, answers out, until the pipe is closed."""
+    import pickle
+
     _start_worker(threads)
     told = 0.0
 
@@ -204,8 +214,10 @@ def origin(error: BaseException) -> str:
     """Where an error arose, "file.py:line", also when that was in another process."""
     if notes := getattr(error, "__notes__", None):
         return notes[0]
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
 
 
 @contextmanager
@@ -234,6 +246,8 @@ def _start_worker(threads: int) -> None:
 
 def _die_with_parent() -> None:
     """A pool's processes do not notice when their parent is killed and would wait for work for ever."""
+    from multiprocessing import connection, parent_process
+
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

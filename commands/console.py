@@ -5,7 +5,6 @@ stream is closed or its disk is full, is no reason to lose results: they are in 
 """
 
 import functools
-import logging
 import os
 import sys
 import warnings as python_warnings
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import FacespotError
-from ..processes import origin
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -40,6 +38,8 @@ class Failure:
             return cls(str(error), error.exit_code)
         if isinstance(error, OSError):
             return cls(f"{where}{error}", FacespotError.exit_code)
+        from ..processes import origin
+
         # A fault of ours: where it arose goes into the report.
         text = " ".join(str(error).split())
         fault = f"unexpected {type(error).__name__} at {origin(error)}: {text}; please report it"
@@ -62,6 +62,8 @@ def reporting(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*args: Any, **options: Any) -> None:
+        import logging
+
         # Only this program's own messages are for the user.
         logging.getLogger().addHandler(logging.NullHandler())
         if not sys.warnoptions:

@@ -1,6 +1,5 @@
 """Which recordings a command line means, and how their outputs are called."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,6 +73,8 @@ def _name(video: Path, folder: Path | None, level: int) -> Path:
     stem = full.name if os.path.isdir(video) else full.stem
     name = (stem, full.name, f"{full.parent.name}_{full.name}")[min(level, 2)]
     if level == 3:
+        import hashlib
+
         name += "_" + hashlib.sha256(os.fsencode(full)).hexdigest()[:8]
     return (video.parent if folder is None else folder) / name
 

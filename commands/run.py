@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import FacespotError
-from ..processes import Headway
 from ..spotting.output.formats import get_writer
-from .batch import Batch
-from .caching import open_cache
 from .console import Console, reporting
-from .engine import Engine
-from .naming import make_folder, output_names, with_face
 from .options import FILE, FOLDER, VIDEOS, SectionedCommand, shared
-from .report import write_page, write_reports_index
 
 if TYPE_CHECKING:
     from ..extract.features import FaceFeatures
+    from ..processes import Headway
     from ..spotting.readers.base import Decoding
     from ..spotting.result import SpotResult
     from ..spotting.stimuli import Stimulus
@@ -90,6 +85,11 @@ def run(
     Writes VIDEO.spots.csv beside each one, or under --output, and prints a table; of several videos also a summary. A
     folder stands for the videos in it.
     """
+    # On use, as all that the help of the program does not need: it shows this command's.
+    from .batch import Batch
+    from .caching import open_cache
+    from .naming import make_folder, output_names
+
     console = Console(quiet)
     batch = Batch(console, videos, fps)
     if output is not None:
@@ -120,6 +120,8 @@ def run(
             pages[job.path] = (spotted.result, spotted.written[-1])
         _report(console, job.path, spotted)
     if len(work) > 1 and pages:
+        from .report import write_reports_index
+
         write_reports_index(console, [job.path for job in work], pages, batch.failures, output)
     done = [results[job.path] for job in work if job.path in results]
     summarised = len(work) < 2 or not done or _summarise(console, done, stimuli, output)
@@ -159,8 +161,9 @@ class _Order:
     report: bool
     stimuli: "tuple[Stimulus, ...]"
 
-    def __call__(self, job: _Job, headway: Headway) -> _Spotted:
+    def __call__(self, job: _Job, headway: "Headway") -> _Spotted:
         from ..spotting.stimuli import stimuli_of
+        from .engine import Engine
 
         engine = Engine(self.face, self.cache, self.weights, self.device, self.decoding)
         spotter, features = engine.start(job.path, job.fps, headway)
@@ -169,8 +172,10 @@ class _Order:
             result = replace(result, stimuli=stimuli_of(self.stimuli, result.video))
         return _Spotted(result, self._write(job, result, features, headway))
 
-    def _write(self, job: _Job, result: "SpotResult", features: "FaceFeatures", headway: Headway) -> list[Path]:
+    def _write(self, job: _Job, result: "SpotResult", features: "FaceFeatures", headway: "Headway") -> list[Path]:
         """Every output of one recording; returns their paths."""
+        from .naming import with_face
+
         name, written = with_face(job.name, result.face), []
         for format_name in self.formats:
             writer = get_writer(format_name)
@@ -184,6 +189,8 @@ class _Order:
             plotting.plot(result, path, read_stills(job.path, squares, fps=job.fps))
             written.append(path)
         if self.report:
+            from .report import write_page
+
             written.append(write_page(result, features, job.name, None, job.fps, headway))
         return written
 

@@ -41,7 +41,6 @@ DESCRIBED: dict[str, Column] = {
             "start": "it had begun when the face came into view or the recording began",
             "end": "it still lasted when the face was lost or the recording ended",
             "both": "start and end",
-            "both": "it lasted from one end of what was seen to the other",
         },
     ),
     "peak_motion": Column(
