@@ -25,6 +25,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "report": "Write a page per video to look at what was found, in any browser.",
         "explain": "Say why a moment is reported or not.",
         "extract": "Compute the features of videos and store them in the cache.",
+        "sensitivity": "Measure how small an expression of a recording is still found.",
         "cache": "Show or clear the features that are kept.",
     },
     "Data sets and learning": {

@@ -95,7 +95,7 @@ class FoldedSpotFormer(nn.Module):
         self.over_groups = self._block(source.over_groups)
         self.over_steps = nn.ModuleList(self._block(block) for block in source.over_steps)
         self.halve = nn.ModuleList(_FoldedHalve(halve) for halve in source.halve)
-        for name, norm in (("region", source.region_norm), ("group", source.group_norm)):
+        for name, norm in (("region", source.pool_regions.norm), ("group", source.pool_groups.norm)):
             for part, value in zip(("scale", "shift"), _affine(norm), strict=True):
                 self.register_buffer(f"{name}_{part}", value)
         self.requires_grad_(False)

@@ -1,16 +1,21 @@
 """`SpotFormer` (Deng et al. 2024): one vector per snippet of region flow, by attention over regions and over time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 STEPS = 17
 REGIONS = 10
 GROUPS = ((0, 3), (3, 6), (6, 10))  # left brow, right brow, mouth: half-open ranges of the region axis
 CHUNK = 512  # snippets encoded at a time outside training; bounds memory, changes no result
+# Snippets whose inner activations are alive at a time while training; with more of them, they are computed twice.
+# At the published size each holds 5 MB, and a video of two and a half minutes has 4,440 snippets. Fewer at a time
+# are no better: their arrays are then small enough to be scattered over the heap.
+TRAINING_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,50 @@ class ChannelNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.reshape(-1, x.shape[-1])).view(x.shape)
 
+    def scale_and_shift(self, mean: Tensor, variance: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """What normalises `count` tokens of this mean and (biased) variance (C,) while training: x * scale + shift.
 
-class Attention(nn.Module):
+        Updates the running statistics, as `forward` does. Gradients flow through both results.
+        """
+        with torch.no_grad():
+            unbiased = variance * (count / max(count - 1, 1))
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+            self.num_batches_tracked.add_(1)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return scale, self.bias - mean * scale
+
+
+def _in_chunks(part: Callable[..., Tensor], x: Tensor, *shared: Tensor) -> Tensor:
+    """part(x, *shared) of x (n, ...), a few snippets at a time, and each once more for the gradient."""
+    chunks = x.split(TRAINING_CHUNK)
+    return torch.cat([checkpoint(part, chunk, *shared, use_reentrant=False) for chunk in chunks])
+
+
+class Normed(nn.Module):
+    """A layer behind a `ChannelNorm`: `inner` of its input (n, ..., C) and of that input normalised.
+
+    While training on many snippets, the statistics of the norm are of the whole batch, but everything behind it is
+    computed in chunks, so that memory holds little more than input and output. The numbers are the same up to the order
+    of sums.
+    """
+
+    norm: ChannelNorm
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not _too_many(self, x):
+            return self.inner(x, self.norm(x))
+        tokens = x.flatten(0, -2)
+        variance, mean = torch.var_mean(tokens, dim=0, correction=0)
+        scale, shift = self.norm.scale_and_shift(mean, variance, len(tokens))
+        return _in_chunks(lambda x, scale, shift: self.inner(x, torch.addcmul(shift, x, scale)), x, scale, shift)
+
+
+def _too_many(module: nn.Module, snippets: Tensor) -> bool:
+    return module.training and torch.is_grad_enabled() and len(snippets) > TRAINING_CHUNK
+
+
+class Attention(Normed):
     """x + multi-head self-attention of the normalised x over its second-last axis. (..., K, C) -> (..., K, C)."""
 
     def __init__(self, config: SpotFormerConfig) -> None:
@@ -59,13 +106,13 @@ class Attention(nn.Module):
         single = config.heads == 1 and config.dim_head == config.dim
         self.project = nn.Identity() if single else nn.Linear(inner, config.dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.to_qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1)).unbind(-3)
+    def inner(self, x: Tensor, normed: Tensor) -> Tensor:
+        q, k, v = self.to_qkv(normed).unflatten(-1, (3, self.heads, -1)).unbind(-3)
         q, k, v = (t.transpose(-2, -3) for t in (q, k, v))  # (..., heads, K, dim_head)
         return x + self.project(F.scaled_dot_product_attention(q, k, v).transpose(-2, -3).flatten(-2))
 
 
-class FeedForward(nn.Module):
+class FeedForward(Normed):
     """x + two-layer perceptron of the normalised x."""
 
     def __init__(self, config: SpotFormerConfig) -> None:
@@ -74,11 +121,11 @@ class FeedForward(nn.Module):
         self.widen = nn.Linear(config.dim, config.mlp_dim)
         self.narrow = nn.Linear(config.mlp_dim, config.dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.narrow(F.gelu(self.widen(self.norm(x))))
+    def inner(self, x: Tensor, normed: Tensor) -> Tensor:
+        return x + self.narrow(F.gelu(self.widen(normed)))
 
 
-class Halve(nn.Module):
+class Halve(Normed):
     """Norm and strided convolution over steps: (n, nodes, S, C) -> (n, nodes, about S / 2, C). No residual."""
 
     def __init__(self, dim: int, padding: int) -> None:
@@ -86,9 +133,21 @@ class Halve(nn.Module):
         self.norm = ChannelNorm(dim)
         self.conv = nn.Conv1d(dim, dim, kernel_size=3, stride=2, padding=padding, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def inner(self, x: Tensor, normed: Tensor) -> Tensor:
         n, nodes, _, _ = x.shape
-        return self.conv(self.norm(x).flatten(0, 1).transpose(1, 2)).transpose(1, 2).unflatten(0, (n, nodes))
+        return self.conv(normed.flatten(0, 1).transpose(1, 2)).transpose(1, 2).unflatten(0, (n, nodes))
+
+
+class Pool(Normed):
+    """Norm, then the maximum over groups of nodes: (n, nodes, S, C) -> (n, groups, S, C)."""
+
+    def __init__(self, norm: ChannelNorm, groups: tuple[tuple[int, int], ...]) -> None:
+        super().__init__()
+        self.norm = norm
+        self.groups = groups
+
+    def inner(self, x: Tensor, normed: Tensor) -> Tensor:
+        return torch.stack([normed[:, start:stop].amax(dim=1) for start, stop in self.groups], dim=1)
 
 
 def _block(config: SpotFormerConfig) -> nn.Sequential:
@@ -115,8 +174,8 @@ class SpotFormer(nn.Module):
         self.over_regions = _block(config)
         self.over_groups = _block(config)
         self.over_steps = nn.ModuleList(_block(config) for _ in range(4))
-        self.region_norm = ChannelNorm(dim)
-        self.group_norm = ChannelNorm(dim)
+        self.pool_regions = Pool(ChannelNorm(dim), GROUPS)
+        self.pool_groups = Pool(ChannelNorm(dim), ((0, len(GROUPS)),))
         self.halve = nn.ModuleList(Halve(dim, padding) for padding in (1, 1, 1, 0))
         group_of = [g for g, (start, stop) in enumerate(GROUPS) for _ in range(start, stop)]
         self.register_buffer("group_of", torch.tensor(group_of), persistent=False)
@@ -145,20 +204,35 @@ class SpotFormer(nn.Module):
 
     def _encode(self, x: Tensor) -> Tensor:
         """(n, 17, 10, 2) -> (n, dim)"""
-        x = self.embed_norm(self.embed(x))
-        x = self.dropout(x + self.step_position[:, None] + self.group_position[self.group_of])
+        x = self._embed(x)
         x = self.over_regions(x)  # (n, 17, 10, C)
-        x = self.over_steps[0](x.transpose(1, 2).contiguous())  # (n, 10, 17, C)
-        x = self.region_norm(x)
-        x = torch.stack([x[:, start:stop].amax(dim=1) for start, stop in GROUPS], dim=1)  # (n, 3, 17, C)
+        x = self.over_steps[0](x.transpose(1, 2))  # (n, 10, 17, C)
+        x = self.pool_regions(x)  # (n, 3, 17, C)
         x = self.halve[0](x)  # (n, 3, 9, C)
-        x = self.over_groups(x.transpose(1, 2).contiguous())  # (n, 9, 3, C)
-        x = self.over_steps[1](x.transpose(1, 2).contiguous())
-        x = self.group_norm(x).amax(dim=1, keepdim=True)  # (n, 1, 9, C)
+        x = self.over_groups(x.transpose(1, 2))  # (n, 9, 3, C)
+        x = self.over_steps[1](x.transpose(1, 2))
+        x = self.pool_groups(x)  # (n, 1, 9, C)
         x = self.halve[1](x)
         x = self.halve[2](self.over_steps[2](x))
         x = self.halve[3](self.over_steps[3](x))  # (n, 1, 1, C)
         return x[:, 0, 0]
+
+    def _embed(self, x: Tensor) -> Tensor:
+        """(n, 17, 10, 2) -> tokens (n, 17, 10, C), normalised, with their places."""
+        place = self.step_position[:, None] + self.group_position[self.group_of]
+        if not _too_many(self, x):
+            return self.dropout(self.embed_norm(self.embed(x)) + place)
+        # The tokens are linear in two numbers, so the moments of those tell the statistics of the norm.
+        tokens, weight = x.flatten(0, -2), self.embed.weight
+        mean = tokens.mean(dim=0)
+        covariance = (tokens - mean).T @ (tokens - mean) / len(tokens)
+        moments = weight @ mean + self.embed.bias, ((weight @ covariance) * weight).sum(dim=1)
+        scale, shift = self.embed_norm.scale_and_shift(*moments, len(tokens))
+
+        def part(x: Tensor, scale: Tensor, shift: Tensor, place: Tensor) -> Tensor:
+            return self.dropout(torch.addcmul(shift, self.embed(x), scale) + place)
+
+        return _in_chunks(part, x, scale, shift, place)
 
 
 _AUTHORS_NAMES = {
@@ -170,8 +244,8 @@ _AUTHORS_NAMES = {
     "transformer.gff1": "over_regions.1",
     "transformer.gattn2": "over_groups.0",
     "transformer.gff2": "over_groups.1",
-    "transformer.gdown1.norm": "region_norm",
-    "transformer.gdown2.norm": "group_norm",
+    "transformer.gdown1.norm": "pool_regions.norm",
+    "transformer.gdown2.norm": "pool_groups.norm",
     **{f"transformer.layers.{i}": f"over_steps.{i}" for i in range(4)},
     **{f"transformer.temporal_downsample_layers.{i}.0": f"halve.{i}" for i in range(4)},
 }

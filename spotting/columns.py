@@ -40,7 +40,7 @@ DESCRIBED: dict[str, Column] = {
             "none": "seen from onset to offset",
             "start": "it had begun when the face came into view or the recording began",
             "end": "it still lasted when the face was lost or the recording ended",
-            "both": "start and end",
+            "both": "it lasted from one end of what was seen to the other",
         },
     ),
     "peak_motion": Column(

@@ -8,8 +8,8 @@ label, trial_type) and one of
   `fps` or given apart,
 - `time_s` or `frame` for a moment inside the expression: a point, which becomes a record with an apex only.
 `subject`, `confidence` and `frames` (of the video) are optional; without a subject every video is its own. Videos are
-named by their path below the data folder without the ending (`anna/day1`), or by the file name alone; a table without
-the column tells of the video that the file is named after.
+named by their path below the data folder without the ending (`anna/day1`), or by the file name alone; records of a
+table without the column are of the video that the file is named after.
 """
 
 from collections.abc import Callable, Mapping
@@ -62,7 +62,8 @@ Rate = float | Mapping[str, float] | None
 class TableRow:
     """One interval. seconds, frames: onset, apex and offset, as far as the table tells; an apex may be missing.
 
-    confidence: None where the table tells none. n_frames: length of the video in frames.
+    video: empty where the table names none. confidence: None where it tells none. n_frames: length of the video in
+    frames.
     """
 
     video: str
@@ -130,11 +131,11 @@ def interval_records(sheet: Sheet, fps: Rate = None) -> "pd.DataFrame":
     records = []
     for row in rows:
         # What is coded in frames at a known rate counts those; of the rest, what is exact.
-        rate = row.fps if row.frames else None
+        video, rate = row.video or video_of_file(sheet.file.name), row.fps if row.frames else None
         if rate is None and row.seconds is None:
-            rate = _rate(row.video, fps, sheet)
+            rate = _rate(video, fps, sheet)
         ends = row.frames if rate else tuple(None if s is None else round(s * 1000) for s in row.seconds)
-        records.append(own_record(row.video, row.subject, *ends, row.type, rate or MILLISECONDS))
+        records.append(own_record(video, row.subject, *ends, row.type, rate or MILLISECONDS))
     return make_records(records, [*(f"left out: {text}" for text in left_out), *notes])
 
 
@@ -220,10 +221,8 @@ def _points(sheet: Sheet, columns: set[str], fps: Rate) -> "pd.DataFrame":
 
 
 def _video(row: Row) -> str:
-    """Of the row, or else the one that the file is named after."""
-    if "video" in row and not _missing(row["video"]):
-        return video_key(row["video"].text())
-    return video_of_file(row["type"].file.name)
+    """Empty where the table names none."""
+    return "" if "video" not in row or _missing(row["video"]) else video_key(row["video"].text())
 
 
 def _rate(video: str, fps: Rate, sheet: Sheet) -> float:

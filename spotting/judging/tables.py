@@ -6,7 +6,7 @@ named; the caller decides whether that is acceptable.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,14 +100,15 @@ def read_table(path: str | Path, fps: float | None = None, open_frames: int | No
     path = Path(path)
     ending = path.suffix.lower()
     # Files of `spot` are named after their video, of which they may have no row.
-    videos = {video_of_file(path.name): VideoFacts()} if path.name.endswith(_OF_SPOT) else {}
+    video = video_of_file(path.name) if path.name.endswith(_OF_SPOT) else ""
+    videos = {video: VideoFacts()} if video else {}
     sheet = read_sheet(path, interval_tables.HEADINGS | boris.HEADINGS) if ending in _TABLES else None
     coding_sheet = ending in WORKBOOKS and not named_columns(sheet, _OF_OURS)
     if sheet is None or coding_sheet or named_columns(sheet, {boris.BEHAVIOR}):
         return _of_records(read_annotations(path, fps), open_frames, videos)
     left_out: list[str] = []
     notes: list[str] = []
-    rows = interval_rows(sheet, left_out, notes, fps)
+    rows = [replace(r, video=r.video or video) for r in interval_rows(sheet, left_out, notes, fps)]
     # Rows that name their video know better than the file's name does.
     return IntervalTable.of(rows, {} if rows else videos, left_out=tuple(left_out), notes=tuple(notes))
 

@@ -72,6 +72,23 @@ def test_chunks_change_nothing(monkeypatch):
     torch.testing.assert_close(model(snippets), whole, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("config", [SpotFormerConfig(embedding_dropout=0.0), SpotFormerConfig(7, 1, 7, 5, 0.0)])
+def test_training_in_chunks_has_the_same_answers_gradients_and_statistics(config, monkeypatch):
+    def step(chunk):
+        monkeypatch.setattr(spotformer, "TRAINING_CHUNK", chunk)
+        torch.manual_seed(0)
+        model = SpotFormer(config).double().train()
+        snippets = some_snippets(2, 11).double()
+        out = model(snippets)
+        (out * torch.linspace(0, 1, out.numel()).view_as(out).double()).sum().backward()
+        return out.detach(), [p.grad for p in model.parameters()], model.state_dict()
+
+    whole, parts = step(1000), step(4)
+    torch.testing.assert_close(parts[0], whole[0])
+    torch.testing.assert_close(parts[1], whole[1], rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(parts[2], whole[2])
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_invalid_snippets_change_nothing(training):
     torch.manual_seed(0)

@@ -72,16 +72,6 @@ def test_loso_judges_every_annotated_video_once_and_writes_it_all(whole):
     assert len(rows.rows) == len(result.predicted)
 
 
-def test_the_oracle_is_reported_beside_and_under_its_name(whole):
-    output, result = whole
-    oracle = json.loads((output / "oracle_epoch.json").read_text())
-    assert "selected on the test data" in oracle["epoch"]
-    for subject, number in oracle["epochs"].items():
-        best = oracle["by_subject"][subject]["overall"]["f1"]
-        assert best >= result.reports["chosen"]["by_subject"][subject]["overall"]["f1"]
-        assert 1 <= number <= 3
-
-
 def test_the_best_epoch_is_the_earliest_with_the_most_of_the_truth(whole):
     _, result = whole
     truth = result.data.truth_on_clock()

@@ -10,7 +10,7 @@ from facespot.spotting.intervals import Interval
 from facespot.spotting.judging.metrics import evaluate
 from facespot.spotting.judging.pairing import pair_tables
 from facespot.spotting.judging.report import CLASSES, render_subjects
-from facespot.spotting.judging.tables import TableRow, read_table, read_tables, render_megc, render_rows
+from facespot.spotting.judging.tables import IntervalTable, TableRow, read_table, read_tables, render_megc, render_rows
 from facespot.spotting.output.formats import FORMATS, WRITERS, get_writer
 from facespot.spotting.result import SpotResult
 
@@ -181,3 +181,13 @@ def test_a_subject_named_like_a_formula_is_no_formula_in_the_report():
     classes = dict.fromkeys(CLASSES, counts)
     lines = render_subjects({"by_subject": {"=1+1": classes}, "counts": classes}).splitlines()
     assert [line.split(",")[0] for line in lines[1:4]] == ["'=1+1"] * 3
+
+
+def test_a_table_that_names_no_video_is_of_the_one_that_spot_named_the_file_after(tmp_path):
+    text = "onset\tduration\ttrial_type\n1\t0.5\tmacro\n"
+    assert read_table(written(tmp_path / "clip_events.tsv", text)).rows[0].video == "clip"
+    # Any other name says nothing; such a truth is that of the only predicted video.
+    truth = read_table(written(tmp_path / "clip.truth.tsv", text))
+    assert not truth.rows[0].video
+    predicted = IntervalTable.of([TableRow("x/clip", "", "macro", (1.0, 1.2, 1.5), None)])
+    assert evaluate(pair_tables(predicted, truth).videos).overall.tp == 1
