@@ -134,6 +134,15 @@ _TABLE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("--weights",),
         {"type": FILE, "metavar": "FILE", "help": "Other weights than those that come with facespot."},
     ),
+    "decoding": (
+        ("--decoding",),
+        {
+            "type": click.Choice(["own", "paper", "authors"]),
+            "default": "own",
+            "show_default": True,
+            "help": "How curves become intervals: as fits the weights, as in GIM's paper, or as its authors do.",
+        },
+    ),
     "seed": (
         ("--seed",),
         {"type": click.IntRange(0), "default": 0, "show_default": True, "help": "Of everything that is drawn."},

@@ -10,7 +10,7 @@ import click
 
 from ..errors import FacespotError
 from ..spotting.output.formats import get_writer
-from .console import Console, Failure, FatalError, reporting
+from .console import Console, reporting
 from .options import FILE, FOLDER, VIDEOS, SectionedCommand, shared
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SUMMARY_NAME = "summary.csv"
     cls=SectionedCommand,
     sections={
         "What to report": ("kind", "min_confidence", "face"),
-        "What to write": ("output", "formats", "plot", "segments", "quiet"),
+        "What to write": ("output", "formats", "plot", "report", "segments", "quiet"),
         "How to work": ("fps", "jobs", "patience", "cache", "weights", "decoding", "device"),
     },
 )
@@ -35,6 +35,7 @@ SUMMARY_NAME = "summary.csv"
 @click.option("-o", "--output", type=FOLDER, metavar="DIR", help="Write here instead of beside the video.")
 @shared("format")
 @click.option("--plot", is_flag=True, help="Also draw VIDEO.spots.png.")
+@click.option("--report", is_flag=True, help="Also write VIDEO.report.html; `spot report` has more choices.")
 @click.option(
     "--segments",
     type=FILE,
@@ -56,13 +57,7 @@ SUMMARY_NAME = "summary.csv"
 @shared("patience")
 @shared("cache")
 @shared("weights")
-@click.option(
-    "--decoding",
-    type=click.Choice(["own", "paper", "authors"]),
-    default="own",
-    show_default=True,
-    help="How curves become intervals: as fits the weights, as GIM's paper has it, or as its authors' release does.",
-)
+@shared("decoding")
 @shared("device")
 @shared("quiet")
 @reporting
@@ -71,6 +66,7 @@ def run(
     output: Path | None,
     formats: tuple[str, ...],
     plot: bool,
+    report: bool,
     segments: Path | None,
     kind: str,
     min_confidence: tuple[float, float] | None,
@@ -111,14 +107,22 @@ def run(
         None if kind == "all" else kind,
         formats,
         plot,
+        report,
         stimuli,
     )
     names = output_names([source.path for source in batch.sources], output)
     work = [_Job(source.path, source.fps, names[source.path]) for source in batch.sources]
     results: dict[Path, SpotResult] = {}
+    pages: dict[Path, tuple[SpotResult, Path]] = {}
     for job, spotted in batch.run(order, work, width=jobs, patience_s=patience):
         results[job.path] = spotted.result
+        if report:
+            pages[job.path] = (spotted.result, spotted.written[-1])
         _report(console, job.path, spotted)
+    if len(work) > 1 and pages:
+        from .report import write_reports_index
+
+        write_reports_index(console, [job.path for job in work], pages, batch.failures, output)
     done = [results[job.path] for job in work if job.path in results]
     summarised = len(work) < 2 or not done or _summarise(console, done, stimuli, output)
     sys.exit(batch.finish() or (0 if summarised else FacespotError.exit_code))
@@ -154,27 +158,21 @@ class _Order:
     types: str | None
     formats: tuple[str, ...]
     plot: bool
+    report: bool
     stimuli: "tuple[Stimulus, ...]"
 
     def __call__(self, job: _Job, headway: "Headway") -> _Spotted:
-        from ..extract.options import ExtractOptions
-        from ..extract.pipeline import extract_features
-        from ..spotting.many import shared_spotter
         from ..spotting.stimuli import stimuli_of
+        from .engine import Engine
 
-        try:
-            spotter = shared_spotter(self.weights, self.device, self.decoding)
-        except FacespotError as error:  # every other recording would fail of it too
-            raise FatalError(Failure.of(error)) from error
-        features = extract_features(
-            job.path, ExtractOptions(face=self.face), fps=job.fps, cache=self.cache, progress=headway
-        )
+        engine = Engine(self.face, self.cache, self.weights, self.device, self.decoding)
+        spotter, features = engine.start(job.path, job.fps, headway)
         result = spotter.spot(features, min_confidence=self.min_confidence, types=self.types)
         if self.stimuli:
             result = replace(result, stimuli=stimuli_of(self.stimuli, result.video))
-        return _Spotted(result, self._write(job, result, features))
+        return _Spotted(result, self._write(job, result, features, headway))
 
-    def _write(self, job: _Job, result: "SpotResult", features: "FaceFeatures") -> list[Path]:
+    def _write(self, job: _Job, result: "SpotResult", features: "FaceFeatures", headway: "Headway") -> list[Path]:
         """Every output of one recording; returns their paths."""
         from .naming import with_face
 
@@ -190,6 +188,10 @@ class _Order:
             path = name.with_name(name.name + ".spots.png")
             plotting.plot(result, path, read_stills(job.path, squares, fps=job.fps))
             written.append(path)
+        if self.report:
+            from .report import write_page
+
+            written.append(write_page(result, features, job.name, None, job.fps, headway))
         return written
 
 

@@ -44,11 +44,11 @@ DESCRIBED: dict[str, Column] = {
         },
     ),
     "peak_motion": Column(
-        "real", "How far the face moved from onset to apex, in percent of the distance between the eyes", "%"
+        "real", "How far the region that moved most went from onset to apex, in percent of the eyes' distance", "%"
     ),
-    "regions": Column("text", "Which parts of the face moved, and where to"),
+    "regions": Column("text", "Which parts of the face moved, and where to; left and right are the person's own"),
     "speech": Column("real", "Share of the expression during which the person seems to speak, from 0 to 1"),
-    "head_motion": Column("real", "How far the head moved meanwhile, in percent of the distance between the eyes", "%"),
+    "head_motion": Column("real", "How far the head turned meanwhile, at most, from where it was at the onset", "deg"),
     "segment": Column("text", "Stimulus or condition that was shown at the apex; empty between them"),
 }
 _DTYPES = {"text": "string", "real": "float64", "whole": "Int64"}

@@ -1,12 +1,15 @@
 """`Interval`, in clock ticks, `Spot`, the same event in seconds and source frames, and `Point`, a click inside one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from ..extract.timebase import Timebase
+
+if TYPE_CHECKING:
+    from .explanations import Explanation
 
 ExpressionType = Literal["macro", "micro"]
 EXPRESSION_TYPES: tuple[ExpressionType, ...] = get_args(ExpressionType)
@@ -59,7 +62,8 @@ class Interval:
 class Spot:
     """One expression as a user reads it: in seconds since the first frame and in the video's own frames (0-based).
 
-    cut_off: which of its ends is only that of the recording, or of the usable face in it.
+    cut_off: which of its ends is only that of the recording, or of the usable face in it. explanation: what was
+    measured there, None where nobody measured.
     """
 
     onset_s: float
@@ -71,6 +75,7 @@ class Spot:
     type: ExpressionType
     confidence: float
     cut_off: CutOff = "none"
+    explanation: "Explanation | None" = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, order=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from .explanations import Explanation
+
 COLUMNS: tuple[str, ...] = (
     "video",
     "type",
@@ -30,6 +32,10 @@ COLUMNS: tuple[str, ...] = (
     "offset_frame",
     "confidence",
     "cut_off",
+    "peak_motion",
+    "regions",
+    "speech",
+    "head_motion",
 )
 
 
@@ -42,8 +48,8 @@ class SpotResult:
     usable face. warnings: one sentence each (damaged file, second face ...). provenance: JSON-serialisable account of
     version, weights and options. min_confidence: what was asked of macro and micro. strongest: highest confidence of
     any candidate, reported or not, None without one. face: number of the followed one where the caller chose. stimuli:
-    what was shown meanwhile, if the caller knows. speaking: (N,) share of speech per tick, 0..1, None where the weights
-    do not tell.
+    what was shown meanwhile, if the caller knows. speaking: (N,) share of speech per tick, 0..1, and scores: (N, 2) of
+    macro and micro, None where the weights do not tell.
     Raises ValueError if the two curves do not fit the time base.
     """
 
@@ -60,6 +66,7 @@ class SpotResult:
     face: int | None = None
     stimuli: tuple[Stimulus, ...] = ()
     speaking: np.ndarray | None = None
+    scores: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = self.timebase.n_ticks
@@ -75,7 +82,11 @@ class SpotResult:
         return (*COLUMNS, *face, "segment") if self.stimuli else (*COLUMNS, *face)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dict per spot, keyed by `columns`."""
+        """One dict per spot, keyed by `columns`.
+
+        peak_motion: % of the inter-ocular distance. regions: what moved, in words. speech: share of the time.
+        head_motion: degrees the head turned. None where it was not measured.
+        """
         face = {} if self.face is None else {"face": self.face}
         return [
             {
@@ -89,6 +100,7 @@ class SpotResult:
                 "offset_frame": s.offset_frame,
                 "confidence": s.confidence,
                 "cut_off": s.cut_off,
+                **_explained(s.explanation),
                 **face,
                 **({"segment": stimulus_at(self.stimuli, s.apex_s)} if self.stimuli else {}),
             }
@@ -163,3 +175,15 @@ class SpotResult:
     def _output(module: str) -> Any:
         # By name: what writes results knows them, and results shall not have to know their writers.
         return import_module(f".output.{module}", __package__)
+
+
+def _explained(explanation: "Explanation | None") -> dict[str, Any]:
+    """The columns of a row that come from an explanation."""
+    if explanation is None:
+        return dict.fromkeys(("peak_motion", "regions", "speech", "head_motion"))
+    return {
+        "peak_motion": explanation.peak_motion,
+        "regions": explanation.regions,
+        "speech": explanation.speech,
+        "head_motion": explanation.head_rotation,
+    }

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..extract.features import FaceFeatures
 from ..models.checkpoint import Checkpoint, load_checkpoint
 from ..models.device import resolve_device
 from ..version import __version__
+from .explanations import explain_interval
 from .intervals import EXPRESSION_TYPES, ExpressionType, Interval
 from .readers.base import Curves, Decoding, Reader
 from .result import SpotResult
@@ -123,7 +125,13 @@ class Spotter:
         # Only where nothing was found: how near the strongest candidate came tells a calm face from a poor network.
         candidates = found or [i for i in self._decode(curves, segments, (0.0, 0.0)) if i.type in wanted]
         source = features.provenance
-        spots = tuple(i.on(features.timebase, cut_off(i, segments)) for i in found)
+        spots = tuple(
+            replace(
+                i.on(features.timebase, cut_off(i, segments)),
+                explanation=explain_interval(features, i, curves.speaking),
+            )
+            for i in found
+        )
         return SpotResult(
             video=str(source.get("source", {}).get("path", "")),
             spots=spots,
@@ -142,6 +150,8 @@ class Spotter:
             min_confidence=least,
             strongest=max((i.confidence for i in candidates), default=None),
             face=_chosen_face(source),
+            scores=curves.scores,
+            speaking=curves.speaking,
         )
 
 

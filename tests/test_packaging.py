@@ -66,7 +66,8 @@ def test_both_opencv_wheels_have_one_version():
 
 def test_every_package_folder_is_packaged():
     folders = {p.parent.relative_to(ROOT) for p in ROOT.glob("*/__init__.py")}
-    folders |= {p.parent.relative_to(ROOT) for p in ROOT.glob("*/*/__init__.py")}
+    for deeper in ("*/*", "*/*/*"):
+        folders |= {p.parent.relative_to(ROOT) for p in ROOT.glob(f"{deeper}/__init__.py")}
     folders = {f for f in folders if f.parts[0] not in (".venv", "venv", "build", "tests", "benchmarks")}
     assert {".".join(("facespot", *f.parts)) for f in folders} | {"facespot"} == set(
         PROJECT["tool"]["setuptools"]["packages"]

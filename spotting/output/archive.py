@@ -6,12 +6,14 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...errors import FacespotError
 from ...extract.timebase import Timebase
 from ...files import replacing
+from ..explanations import Explanation
 from ..intervals import Spot
 from ..result import SpotResult
 from ..stimuli import Stimulus
@@ -40,8 +42,7 @@ def write_archive(result: SpotResult, path: str | os.PathLike[str]) -> None:
         "segment": result.segment,
         "frame_times": result.timebase.frame_times,
     }
-    if result.speaking is not None:
-        arrays["speaking"] = result.speaking
+    arrays |= {name: curve for name in ("speaking", "scores") if (curve := getattr(result, name)) is not None}
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, told=np.array(json.dumps(told)), **arrays)
 
@@ -57,7 +58,7 @@ def read_archive(path: str | os.PathLike[str]) -> SpotResult:
         least = told["min_confidence"]
         return SpotResult(
             told["video"],
-            tuple(Spot(**spot) for spot in told["spots"]),
+            tuple(_spot(**spot) for spot in told["spots"]),
             arrays["intensity"],
             arrays["segment"],
             Timebase(arrays["frame_times"], told["rate_hz"]),
@@ -69,7 +70,12 @@ def read_archive(path: str | os.PathLike[str]) -> SpotResult:
             told["face"],
             tuple(Stimulus(**stimulus) for stimulus in told["stimuli"]),
             arrays.get("speaking"),
+            arrays.get("scores"),
         )
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         name = Path(path).name
         raise FacespotError(f"{name}: is no result that facespot saved as .npz ({type(error).__name__})") from error
+
+
+def _spot(explanation: dict[str, Any] | None = None, **values: Any) -> Spot:
+    return Spot(**values, explanation=None if explanation is None else Explanation.from_dict(explanation))

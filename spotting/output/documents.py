@@ -35,9 +35,11 @@ def account(result: SpotResult) -> dict[str, Any]:
 
 
 def render_json(result: SpotResult, path: Path) -> str:
-    """`account`, and under "spots" what a CSV row holds, to six decimals."""
+    """`account`, and under "spots" what a CSV row holds, to six decimals, and the explanations whole."""
     _, rows = columns_and_rows(result)
     spots = [{k: round(v, 6) if isinstance(v, float) else v for k, v in row.items() if k != "video"} for row in rows]
+    for spot, of in zip(spots, result.spots, strict=True):
+        spot["explanation"] = None if of.explanation is None else of.explanation.to_dict()
     document = account(result)
     ending = {name: document.pop(name) for name in ("warnings", "provenance")}
     return json.dumps(document | {"spots": spots} | ending, indent=2, ensure_ascii=False, default=_plain) + "\n"

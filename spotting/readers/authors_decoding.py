@@ -30,6 +30,11 @@ class ReferenceDecoding:
     minimum: tuple[float, float]
     at_most: tuple[int, int]
 
+    @property
+    def min_ticks(self) -> int:
+        """Shortest interval that passes `gate`, which counts one tick too many."""
+        return min(shortest for shortest, _ in _LENGTHS) - 1
+
 
 CAS_ME2 = ReferenceDecoding((0.5, 0.5), (8, 2))
 SAMM_LV = ReferenceDecoding((0.4, 0.3), (8, 8))

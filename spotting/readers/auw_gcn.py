@@ -24,6 +24,7 @@ class AuwGcnReader(Reader):
         self._settings = settings
         # The release keeps the best few of a video, however weak they are.
         self.min_confidence = (0.0, 0.0)
+        self.min_ticks = min(2 * nearest + 1 for nearest, _ in settings.reach)
         self._device = device
 
     @classmethod

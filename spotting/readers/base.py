@@ -21,24 +21,26 @@ class Curves:
     """What a network says of each of N ticks; zero outside the segments.
 
     intensity: (N,) in 0..1. scores: (N, 2) of macro and micro in 0..1. reach: (N, 2) ticks to onset and offset of the
-    expression around the tick; ends: (N, 2, 3) of either class, onset, offset and neither. None from networks that do
-    not tell.
+    expression around the tick; ends: (N, 2, 3) of either class, onset, offset and neither; speaking: (N,) in 0..1.
+    None from networks that do not tell.
     """
 
     intensity: np.ndarray
     scores: np.ndarray
     reach: np.ndarray | None = None
     ends: np.ndarray | None = None
+    speaking: np.ndarray | None = None
 
 
 class Reader(ABC):
     """The networks of one checkpoint and how their answers are decoded.
 
-    min_confidence: the weights' own, of macro and micro. types_by_length: whether an expression is micro for being
-    short, and not for what the network says of its type.
+    min_confidence: the weights' own, of macro and micro. min_ticks: shortest interval that is reported.
+    types_by_length: whether an expression is micro for being short, and not for what the network says of its type.
     """
 
     min_confidence: tuple[float, float]
+    min_ticks: int
     types_by_length = False
 
     @classmethod

@@ -43,6 +43,7 @@ class ContextReader(Reader):
         self._know_ends = isinstance(settings, VotingSettings)
         self._settings = _settings(decoding, settings)
         self.min_confidence = _least_of(self._settings)
+        self.min_ticks = _shortest_of(self._settings)
         self.types_by_length = isinstance(self._settings, VotingSettings)
         self._device = device
 
@@ -114,6 +115,7 @@ class GIMReader(Reader):
         self._encoder, self._heads = FoldedSpotFormer(network.encoder), network.heads
         self._settings = _settings(decoding, settings)
         self.min_confidence = _least_of(self._settings)
+        self.min_ticks = _shortest_of(self._settings)
         self._device = device
 
     @classmethod
@@ -160,6 +162,12 @@ def _settings(decoding: Decoding, own: VotingSettings | DecodingSettings) -> Set
 
 def _least_of(settings: Settings) -> tuple[float, float]:
     return settings.minimum if isinstance(settings, ReferenceDecoding) else settings.min_confidence
+
+
+def _shortest_of(settings: Settings) -> int:
+    if not isinstance(settings, DecodingSettings):
+        return settings.min_ticks
+    return min(shortest for shortest, _ in settings.durations)
 
 
 def _decode(

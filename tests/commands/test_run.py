@@ -537,7 +537,7 @@ def test_completion_knows_commands_options_and_files():
         run = CliRunner().invoke(cli.main, prog_name="spot", env=environment)
         return run.stdout.splitlines()
 
-    assert complete("spot ex") == ["plain,extract"]
+    assert complete("spot ext") == ["plain,extract"]
     assert complete("spot my_vid") == ["file,my_vid"]
     assert "plain,--plot" in complete("spot --p")
     assert complete("spot clip.mp4 --dev") == ["plain,--device"]
