@@ -5,7 +5,7 @@ PIP_ARGS ?=
 BIN = $(VENV)/bin
 SAMPLE = samples/astronaut.mp4
 
-.PHONY: demo test weights clean
+.PHONY: demo test docs weights clean
 
 # Spot the bundled clip; the results land in demo/.
 demo: $(VENV)/.installed
@@ -16,6 +16,10 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# The documentation site; a warning is an error.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
 
 # Train the shipped weights anew, from a seed.
 weights: $(VENV)/.installed

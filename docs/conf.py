@@ -1,5 +1,8 @@
 """Settings of the documentation site: `make docs`, then open docs/_build/index.html."""
 
+import re
+from typing import Any
+
 from facespot.version import __version__
 
 project = "facespot"
@@ -11,6 +14,22 @@ html_theme = "furo"
 html_title = f"facespot {version}"
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-# Docstrings here are prose with shapes and units, not reStructuredText markup: a lone * or _ means itself.
-autodoc_mock_imports: list[str] = []
+
+
+def _as_markup(app: Any, what: str, name: str, item: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings here are prose: `names` in single backticks, arguments as "name: what it is", nothing else marked."""
+    made: list[str] = []
+    for line in lines:
+        text = re.sub(r"`([^`]+)`", r"``\1``", line.strip())
+        argument = re.match(r"([a-z_][a-z_0-9]*(?:, [a-z_][a-z_0-9]*)*): ", text)
+        if argument and not line.startswith(" "):
+            made += ["", f"- **{argument[1].replace('_', chr(92) + '_')}**: {text[argument.end() :]}"]
+        elif text and made and made[-1].lstrip().startswith("-") | made[-1].startswith("  "):
+            made.append(f"  {text}")
+        else:
+            made.append(text)
+    lines[:] = made
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", _as_markup)
