@@ -21,9 +21,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "facespot.commands.prepare:prepare",
         "Compute the features of a whole data set, resumable, in parallel.",
     ),
-    "train": ("facespot.commands.learning:train", "Learn from one labelled moment per expression."),
-    "evaluate": ("facespot.commands.learning:evaluate", "Judge intervals, or train and judge subject by subject."),
-    "simulate": ("facespot.commands.learning:simulate", "Make a simulated twin of an annotated data set."),
+    "train": ("facespot.commands.train:train", "Learn from one labelled moment per expression."),
+    "evaluate": ("facespot.commands.evaluate:evaluate", "Judge intervals, or train and judge subject by subject."),
+    "simulate": ("facespot.commands.simulate:simulate", "Make a simulated twin of an annotated data set."),
 }
 FORMAT_NAMES = ("csv", "json", "elan", "bids", "vtt", "textgrid")
 

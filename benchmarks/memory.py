@@ -1,7 +1,7 @@
 """Peak memory of spotting a short and a long recording of one face: python benchmarks/memory.py [--minutes M]
 
 The recordings are made on the spot: the bundled sample, forwards and backwards in turn so that the face never jumps
-and the whole is one unbroken stretch, which is what takes the most memory. Each is spotted in a process of its own.
+and the whole is one unbroken segment, which is what takes the most memory. Each is spotted in a process of its own.
 """
 
 import multiprocessing
@@ -61,12 +61,12 @@ def make_recording(sample: Path, video: Path, minutes: float) -> int:
 
 def peak_of_spotting(video: Path) -> tuple[float, float, int]:
     """Peak resident memory in MiB of a process that only spots the recording, the share of it in which the face was
-    followed, and the number of unbroken stretches."""
+    followed, and the number of unbroken segments."""
     import facespot
 
     result = facespot.spot(video, device="cpu")
-    stretches = result.provenance["extraction"]["face_report"]["segments"]
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _PER_MEBIBYTE, result.coverage, stretches
+    segments = result.provenance["extraction"]["face_report"]["segments"]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _PER_MEBIBYTE, result.coverage, segments
 
 
 @click.command(help=__doc__)
@@ -81,11 +81,11 @@ def main(minutes: float) -> None:
             with ProcessPoolExecutor(1, mp_context=fresh) as maker:
                 n_frames = maker.submit(make_recording, sample, video, length).result()
             with ProcessPoolExecutor(1, mp_context=fresh) as spotter:
-                peak, coverage, stretches = spotter.submit(peak_of_spotting, video).result()
+                peak, coverage, segments = spotter.submit(peak_of_spotting, video).result()
             peaks.append(peak)
             click.echo(
                 f"{length:g} min, {n_frames} frames: peak {peak:.0f} MiB "
-                f"(face followed in {100 * coverage:.0f} %, {stretches} unbroken)"
+                f"(face followed in {100 * coverage:.0f} %, {segments} unbroken)"
             )
     click.echo(f"ratio {peaks[1] / peaks[0]:.3f}")
 

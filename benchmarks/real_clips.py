@@ -16,7 +16,7 @@ from facespot.errors import NoFaceError
 from facespot.extract.features import FaceFeatures
 from facespot.extract.pipeline import extract_features
 from facespot.spotting.intervals import Interval
-from facespot.spotting.judging.metrics import Evaluation, Recording, count, judge
+from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
 from facespot.spotting.spotter import Spotter
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -73,7 +73,7 @@ def report(clips: list[Clip], spotted: dict[str, list[Interval]], *, rows: bool)
     """Print the table; returns the counts and the false alarms a minute on clips without expressions."""
     total, alarms, seconds = Evaluation(), 0, 0.0
     for clip in clips:
-        judged = judge(Recording(clip.truth, spotted[clip.name], clip.ignored))
+        judged = judge(VideoIntervals(clip.truth, spotted[clip.name], clip.ignored))
         counts = count(judged)
         total += counts
         if not clip.truth and not clip.ignored:

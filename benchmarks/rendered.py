@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 from facespot.errors import FacespotError
 from facespot.extract.pipeline import extract_features
-from facespot.spotting.judging.metrics import Evaluation, Recording, count, judge
+from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
 from facespot.spotting.simulation.recording import read_truth, render_recording, write_truth
 from facespot.spotting.simulation.still import Still, load_still
 from facespot.spotting.spotter import Spotter
@@ -111,7 +111,7 @@ def score_folder(out: Path, weights: Path | None, min_confidence: float | None) 
         video = truth.with_name(truth.name.replace(".truth.csv", ".mp4"))
         features = extract_features(video, cache=out / "features")
         found, _ = spotter.intervals(features, min_confidence)
-        counts = count(judge(Recording(read_truth(truth), found)))
+        counts = count(judge(VideoIntervals(read_truth(truth), found)))
         click.echo(f"{video.name}: macro {counts.macro}  micro {counts.micro}")
         total += counts
     for name, c in (("macro", total.macro), ("micro", total.micro), ("overall", total.overall)):

@@ -22,7 +22,7 @@ import torch
 from facespot.extract.features import FaceFeatures
 from facespot.extract.timebase import CLOCK_HZ, Timebase
 from facespot.spotting.intervals import Interval, Point
-from facespot.spotting.judging.metrics import Recording, evaluate
+from facespot.spotting.judging.metrics import VideoIntervals, evaluate
 from facespot.spotting.learning.from_points import train
 from facespot.spotting.learning.point_videos import PointVideo
 from facespot.spotting.learning.recipes import PointRecipe
@@ -139,7 +139,7 @@ def _compare(work: Path, style: str, seed: int, points: int, clips: int, shipped
     overall = []
     for name, weights in (("shipped", shipped), ("tuned", tuned)):
         spotter = Spotter.load(weights, "cpu")
-        found = evaluate(Recording(truth, spotter.intervals(features)[0]) for features, truth in judged)
+        found = evaluate(VideoIntervals(truth, spotter.intervals(features)[0]) for features, truth in judged)
         counts = found.overall
         overall.append(counts.f1)
         click.echo(

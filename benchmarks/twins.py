@@ -32,7 +32,7 @@ from facespot.spotting.datasets.prepared import PreparedSet
 from facespot.spotting.datasets.records import close_open_offsets, intervals_by_video
 from facespot.spotting.intervals import EXPRESSION_TYPES, Interval
 from facespot.spotting.judging.leave_one_out import evaluate_loso
-from facespot.spotting.judging.metrics import Recording
+from facespot.spotting.judging.metrics import VideoIntervals
 from facespot.spotting.judging.report import evaluation_report
 from facespot.spotting.learning.auw_training import AuwRecipe, auw_trainer
 from facespot.spotting.learning.from_points import PointTrainer
@@ -78,15 +78,15 @@ class IntervalTrainer(PointTrainer):
         **options: Any,
     ) -> None:
         super().__init__(videos, recipe, seed, **options)
-        # A simulated face is never lost: every video is one stretch.
-        self._intervals = {id(s): truth[v.video] for s, v in zip(self._stretches, videos, strict=True)}
+        # A simulated face is never lost: every video is one segment.
+        self._intervals = {id(s): truth[v.video] for s, v in zip(self._segments, videos, strict=True)}
 
     def _targets(
         self, member: int, answer: Answer, row: int, window: Window, epoch: int, generator: torch.Generator
     ) -> PseudoLabels:
         labels = torch.zeros(len(window), 2)
         apex = torch.zeros(len(window), 2, dtype=torch.bool)
-        for interval in self._intervals[id(window.stretch)]:
+        for interval in self._intervals[id(window.segment)]:
             column = EXPRESSION_TYPES.index(interval.type)
             onset, offset = interval.onset - window.start, interval.offset - window.start
             labels[max(0, onset) : max(0, offset + 1), column] = 1.0
@@ -208,7 +208,10 @@ def _judge(spotter: Spotter, records: pd.DataFrame, made: PreparedSet) -> dict[s
     clocks = {v.video: made.load(v).timebase for v in made}
     truth = intervals_by_video(close_open_offsets(match_videos(records, list(made))), clocks)
     return evaluation_report(
-        [Recording(truth.get(v.video, []), spotter.intervals(made.load(v))[0], (), v.subject, v.ticks) for v in made]
+        [
+            VideoIntervals(truth.get(v.video, []), spotter.intervals(made.load(v))[0], (), v.subject, v.ticks)
+            for v in made
+        ]
     )
 
 

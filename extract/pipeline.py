@@ -233,10 +233,10 @@ def _refuse_useless(path: Path, features: FaceFeatures, report: FaceReport, seen
             f"give a recording of at least {MIN_TICKS / timebase.rate:.1f} s"
         )
     lost = ", ".join(f"{count} {cause}" for cause, count in sorted(report.lost.items()))
-    stretches = features.segments()
-    if not stretches:
+    segments = features.segments()
+    if not segments:
         raise NoFaceError(f"{path}: the face could not be followed in any frame ({lost}); seen: {seen}")
-    longest = max(end - start for start, end in stretches)
+    longest = max(end - start for start, end in segments)
     if longest < MIN_TICKS:
         raise TooShortError(
             f"{path}: the longest stretch with the face lasts {longest / timebase.rate:.2f} s, at least "

@@ -18,7 +18,7 @@ from .checkpoint import Checkpoint
 KIND = "auw-gcn"  # of checkpoints
 NODES = 12  # regions of the face: brows outer to inner to outer, nose (6, 7), mouth corners and lips
 ROI_NODES = (0, 1, 2, 3, 4, 5, 8, 9, 10, 11)  # node of each of the ten ROIs of `extract.regions`
-# Ticks before and after a segment that the network reads but does not answer; its receptive field needs five.
+# Ticks before and after a window that the network reads but does not answer; its receptive field needs five.
 CONTEXT = 7
 _CLASSES = 2
 ONSET, OFFSET, NEITHER = range(3)  # of `AUWGCNOutput.ends`
@@ -46,7 +46,7 @@ class AUWGCNConfig:
 
 @dataclass(frozen=True, eq=False)
 class AUWGCNOutput:
-    """Logits of B segments of T ticks; the classes are macro, micro.
+    """Logits of B windows of T ticks; the classes are macro, micro.
 
     ends: (B, T, 2, 3) onset, offset, neither. apex: (B, T, 2). action: (B, T, 2), inside an expression.
     """

@@ -153,5 +153,4 @@ def _suppress(mine: list[tuple[float, Interval]], settings: DecodingSettings) ->
 def _overlap(a: Interval, b: Interval, measure: Suppression) -> float:
     if measure == "iou":
         return a.iou(b)
-    shared = min(a.offset, b.offset) - max(a.onset, b.onset) + 1
-    return max(0, shared) / min(a.n_ticks, b.n_ticks)
+    return a.shared_ticks(b) / min(a.n_ticks, b.n_ticks)

@@ -1,7 +1,10 @@
 """`Interval`, in clock ticks, `Spot`, the same event in seconds and source frames, and `Point`, a click inside one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+import numpy as np
 
 from ..extract.timebase import Timebase
 
@@ -34,10 +37,14 @@ class Interval:
     def n_ticks(self) -> int:
         return self.offset - self.onset + 1
 
+    def shared_ticks(self, other: "Interval") -> int:
+        """Ticks that lie in both."""
+        return max(0, min(self.offset, other.offset) - max(self.onset, other.onset) + 1)
+
     def iou(self, other: "Interval") -> float:
         """Intersection over union, counting ticks (paper eq. 17)."""
-        shared = min(self.offset, other.offset) - max(self.onset, other.onset) + 1
-        return 0.0 if shared <= 0 else shared / (self.n_ticks + other.n_ticks - shared)
+        shared = self.shared_ticks(other)
+        return shared / (self.n_ticks + other.n_ticks - shared)
 
     def on(self, timebase: Timebase) -> "Spot":
         """The same event in seconds and source frames of a video."""
@@ -75,3 +82,11 @@ class Point:
             raise ValueError(f"a point cannot lie at tick {self.tick}")
         if self.type not in EXPRESSION_TYPES:
             raise ValueError(f"type must be one of {EXPRESSION_TYPES}, got {self.type!r}")
+
+
+def iou_matrix(some: Sequence[Interval], others: Sequence[Interval]) -> np.ndarray:
+    """(len(some), len(others)) `Interval.iou` of every pair, whatever their types."""
+    a, b = (np.array([(i.onset, i.offset + 1) for i in group], np.int64).reshape(-1, 2) for group in (some, others))
+    shared = np.minimum(a[:, None, 1], b[:, 1]) - np.maximum(a[:, None, 0], b[:, 0])
+    shared = np.maximum(shared, 0)
+    return shared / ((a[:, 1] - a[:, 0])[:, None] + (b[:, 1] - b[:, 0]) - shared)

@@ -135,7 +135,7 @@ def test_the_fully_supervised_arm_is_told_the_ends_and_nothing_else_changes(shee
     full, plain = trainer(videos, recipe), PointTrainer(videos, recipe)
     for before, after in zip(plain.learner.networks.parameters(), full.learner.networks.parameters(), strict=True):
         assert torch.equal(before, after)
-    window = Window(full._stretches[0], 50, 150, False)
+    window = Window(full._segments[0], 50, 150, False)
     answer = full.learner.answer(0, [window], torch.device("cpu"))
     targets = full._targets(0, answer, 0, window, 0, torch.Generator())
     inside = [*range(60 - 50, 91 - 50), *range(130 - 50, 100)]

@@ -18,9 +18,9 @@ from .subjects import Subject, choose_subject, portrait, scan_subjects
 
 __all__ = ["FaceReport", "FollowStats", "choose_subject", "follow_face", "scan_subjects"]
 
-SHORTEST_STRETCH_S = 0.5  # a mesh that lasts less is no face, or holds no expression
-LONGEST_TIME_GAP_S = 0.25  # between two frames of one stretch
-LONGEST_DROPOUT_FRAMES = 2  # frames without a mesh inside one stretch
+SHORTEST_SEGMENT_S = 0.5  # a mesh that lasts less is no face, or holds no expression
+LONGEST_TIME_GAP_S = 0.25  # between two frames of one segment
+LONGEST_DROPOUT_FRAMES = 2  # frames without a mesh inside one segment
 
 _PICTURE_CUT_FLOOR = 0.2
 _FACE_CUT_FLOOR = 0.4
@@ -38,7 +38,7 @@ class FollowStats:
 
     lost counts the frames without usable landmarks by cause: "absent" (not expected then), "unseen" (no mesh),
     "elsewhere" (a mesh that is not where the subject is), "small", "outside", "shape" (see `mesh.implausibility`),
-    "brief" (a stretch under half a second).
+    "brief" (a segment under half a second).
     """
 
     frames: int = 0
@@ -102,7 +102,7 @@ class _Look:
         self._last: tuple[float, np.ndarray] | None = None  # when, and the mesh as `mesh_box`
 
     def __call__(self, frame: VideoFrame, gray: np.ndarray) -> tuple[np.ndarray | None, bool]:
-        """Landmarks (or None), and whether the frame breaks with the stretch before it."""
+        """Landmarks (or None), and whether the frame breaks with the segment before it."""
         cut = self._picture_change(thumbnail(gray))
         gap = frame.time - self._frame_time > LONGEST_TIME_GAP_S
         self._frame_time = frame.time
@@ -155,13 +155,13 @@ class _Look:
         return bool(moved > _MOVE_PART + _MOVE_PER_S * elapsed or grown > _GROW_PART + _GROW_PER_S * elapsed)
 
 
-class _Stretches:
-    """Numbers the unbroken stretches, and holds a new one back until it has lasted long enough to be believed."""
+class _Segments:
+    """Numbers the unbroken segments, and holds a new one back until it has lasted long enough to be believed."""
 
     def __init__(self, stats: FollowStats) -> None:
         self._stats = stats
         self._held: list[FaceFrame] = []
-        self._start: float | None = None  # of the stretch under way
+        self._start: float | None = None  # of the segment under way
         self._last_face = 0.0
         self._dropout = 0
         self._believed = False
@@ -177,7 +177,7 @@ class _Stretches:
         seen = frame.landmarks is not None
         self._dropout = 0 if seen else self._dropout + 1
         if self._start is not None and (breaks or self._dropout > LONGEST_DROPOUT_FRAMES):
-            yield from self._close(self._last_face - self._start >= SHORTEST_STRETCH_S)
+            yield from self._close(self._last_face - self._start >= SHORTEST_SEGMENT_S)
         if seen:
             if self._start is None:
                 self._start = frame.time
@@ -186,7 +186,7 @@ class _Stretches:
             yield frame
             return
         self._held.append(frame)
-        if seen and not self._believed and frame.time - self._start >= SHORTEST_STRETCH_S:
+        if seen and not self._believed and frame.time - self._start >= SHORTEST_SEGMENT_S:
             self._believed = True
             self._stats.segments += 1
         if self._believed:
@@ -225,17 +225,17 @@ def follow_face(
 
     A new segment begins at a hard cut, where the face moves, grows or changes its looks in one frame by more than a
     head can, when it returns after more than two frames, and after a quarter second without frames. A face missing for
-    one or two frames does not end its segment; those frames have no landmarks. A stretch under half a second is not
+    one or two frames does not end its segment; those frames have no landmarks. A segment under half a second is not
     believed. At most about half a second of frames is held back at a time.
     """
     import cv2
 
     stats = FollowStats() if stats is None else stats
-    stretches = _Stretches(stats)
+    segments = _Segments(stats)
     with SubjectMesh() as mesh:
         look = _Look(subject, mesh, stats)
         for frame in frames:
             gray = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY)
             landmarks, breaks = look(frame, gray)
-            yield from stretches.add(FaceFrame(frame.index, frame.time, gray, landmarks, -1), breaks)
-    yield from stretches.end()
+            yield from segments.add(FaceFrame(frame.index, frame.time, gray, landmarks, -1), breaks)
+    yield from segments.end()

@@ -1,9 +1,9 @@
 """Tracking of facial sample points from every frame to all later frames within a snippet's reach.
 
-Each frame of a run is a *reference*: its sample points are tracked from its own picture straight to each later
+Each frame of a segment is a *reference*: its sample points are tracked from its own picture straight to each later
 picture, never chained from frame to frame, so that errors do not add up and slow motion accumulates.
 
-All pictures of a run are cut to one square window around the face and resized to `CROP_SIZE`. When the face drifts
+All pictures of a segment are cut to one square window around the face and resized to `CROP_SIZE`. When the face drifts
 out of place the window moves and every picture still in reach is cut again, so that any two pictures that are
 compared share one window and its moves never show up as motion.
 
@@ -254,7 +254,7 @@ class FrameMotion:
 
 
 class FlowTracker:
-    """Follows the sample points of one unbroken run of frames. Holds the pictures of about half a second.
+    """Follows the sample points of the frames of one segment. Holds the pictures of about half a second.
 
     Raises ValueError for an unknown method.
     """

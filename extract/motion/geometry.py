@@ -162,7 +162,7 @@ def _median_size(seconds: float) -> int:
 
 
 def _median_at(start: int, stop: int, coarse: np.ndarray, size: int) -> np.ndarray:
-    """(stop - start, C) running median at some ticks. coarse: (n, C) every fifth tick of the stretch, to its end or as
+    """(stop - start, C) running median at some ticks. coarse: (n, C) every fifth tick of the segment, to its end or as
     far as `_median_reach` says."""
     ticks = np.arange(start, stop)
     left = np.clip(ticks // _BASELINE_STRIDE, 0, max(len(coarse) - 2, 0))
@@ -189,9 +189,9 @@ def _speed(values: np.ndarray) -> np.ndarray:
 
 
 def _write_channels(landmarks: np.ndarray, channels: np.ndarray) -> None:
-    """Fill in the channels (N, len(GEOMETRY_CHANNELS)) of the landmarks (N, K, 3) of one unbroken stretch.
+    """Fill in the channels (N, len(GEOMETRY_CHANNELS)) of the landmarks (N, K, 3) of one unbroken segment.
 
-    A few thousand ticks at a time, so that of a long stretch little more than its channels is in memory.
+    A few thousand ticks at a time, so that of a long segment little more than its channels is in memory.
     """
     n, size = len(landmarks), _median_size(BASELINE_SECONDS)
     shape = _rigid_shape(_rigid_sample(landmarks))
@@ -281,7 +281,7 @@ def _angles(rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _pose(head: np.ndarray) -> np.ndarray:
-    """(N, len(_POSE_CHANNELS)) of a stretch from its yaw, pitch, roll, scale and centre (N, 7)."""
+    """(N, len(_POSE_CHANNELS)) of a segment from its yaw, pitch, roll, scale and centre (N, 7)."""
     angles, scale, centre = np.unwrap(head[:, :3], axis=0), head[:, 3], head[:, 4:6]
     return np.column_stack(
         [

@@ -5,8 +5,8 @@ never interpolated. Every source frame is the reference of one trajectory, known
 trajectories are interpolated linearly to whole ticks after their reference and then between the two references
 around the snippet's first tick.
 
-A *run* is a stretch of frames of one segment without a gap of more than `MAX_GAP_S`. Each run is treated as a video
-of its own: before its first and after its last tick the edge tick is repeated.
+Within a segment of followed frames, a gap of more than `MAX_GAP_S` begins another one. Each is treated as a video of
+its own: before its first and after its last tick the edge tick is repeated.
 """
 
 import math
@@ -34,7 +34,7 @@ _STEP_S = np.arange(SNIPPET_STEPS) / CLOCK_HZ
 class TickRow:
     """The features of one tick.
 
-    segment: number of the run it lies in, counted from 0 in order of time; -1 where the face is not usable.
+    segment: number of the segment it lies in, counted from 0 in order of time; -1 where the face is not usable.
     snippet: (17, 10, 2) float32, x right, y down, fractions of the inter-ocular distance; zero where invalid.
     landmarks: (K, 3) float32 pixels, the mesh points `regions.KEPT_MESH_POINTS`; NaN where invalid.
     """
@@ -62,8 +62,8 @@ def build_snippets(
     """
     if alignment not in ALIGNMENTS:
         raise ValueError(f"alignment must be one of {ALIGNMENTS}, got {alignment!r}")
-    run: _Run | None = None
-    runs = 0
+    segment: _Segment | None = None
+    segments = 0
     tick = 0  # the next to be given out
     last_time = -math.inf
 
@@ -81,18 +81,18 @@ def build_snippets(
         last_time = frame.time
         if frame.landmarks is None:
             continue
-        if run is not None and not run.continues(frame):
-            yield from upto(run.finish(halfway=(run.last_time + frame.time) / 2))
-            run = None
-        if run is None:
-            run = _Run(frame, runs, tick, flow, alignment)
-            runs += 1
-        yield from upto(run.add(frame))
+        if segment is not None and not segment.continues(frame):
+            yield from upto(segment.finish(halfway=(segment.last_time + frame.time) / 2))
+            segment = None
+        if segment is None:
+            segment = _Segment(frame, segments, tick, flow, alignment)
+            segments += 1
+        yield from upto(segment.add(frame))
     if last_time < 0:
         return
     end = n_ticks() if n_ticks is not None else math.floor((last_time + _END_SLACK_S) * CLOCK_HZ) + 1
-    if run is not None:
-        yield from upto(run.finish(end=end))
+    if segment is not None:
+        yield from upto(segment.finish(end=end))
     yield from map(_empty_row, range(tick, end))
 
 
@@ -133,11 +133,11 @@ def _interpolate(at: np.ndarray, times: np.ndarray, values: np.ndarray) -> np.nd
     return (1 - weight) * values[right - 1] + weight * values[right]
 
 
-class _Run:
-    """One run while it is read: its trajectories, and the ticks that wait for them."""
+class _Segment:
+    """One segment while it is read: its trajectories, and the ticks that wait for them."""
 
     def __init__(self, first: FaceFrame, number: int, free_tick: int, flow: FlowMethod, alignment: Alignment) -> None:
-        """free_tick: the first tick that no earlier run has taken."""
+        """free_tick: the first tick that no earlier segment has taken."""
         self._number = number
         self._source_segment = first.segment
         self._alignment = alignment
@@ -183,7 +183,7 @@ class _Run:
         self._waiting = []
 
     def finish(self, halfway: float = math.inf, end: float = math.inf) -> Iterator[TickRow]:
-        """The remaining rows. halfway: seconds where the next run's realm begins; end: ticks in the recording."""
+        """The remaining rows. halfway: seconds where the next segment's realm begins; end: ticks in the recording."""
         self._settle()
         reach = min(self.last_time + 0.5 / CLOCK_HZ, halfway) + _SLACK_S
         last_tick = min(math.floor(reach * CLOCK_HZ), end - 1)
@@ -200,7 +200,7 @@ class _Run:
         return next((t.time for t in self._trajectories if t.time >= time), math.inf)
 
     def _row(self, last_tick: int | None) -> TickRow:
-        """The next tick's row. last_tick: of the run, None while it lies beyond the snippet's reach."""
+        """The next tick's row. last_tick: of the segment, None while it lies beyond the snippet's reach."""
         start = self._start_tick()
         moved = self._displacements_from(start)
         step = np.maximum(self._tick - SNIPPET_REACH + np.arange(SNIPPET_STEPS) - start, 0)
@@ -221,7 +221,7 @@ class _Run:
             if before.time < time - _SLACK_S and len(self._trajectories) > 1:
                 after = self._trajectories[1]
                 later, seen = after.steps()
-                # At the end of a run the later reference sees one frame less ahead than the earlier one.
+                # At the end of a segment the later reference sees one frame less ahead than the earlier one.
                 weight = np.where(seen, (time - before.time) / (after.time - before.time), 0.0)
                 moved = moved + weight[:, None, None] * (later - moved)
             self._start = (tick, moved)

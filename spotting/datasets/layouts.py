@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from ...errors import VideoNotFoundError
 from ...extract.reading.video import IMAGE_SUFFIXES
 from . import casme2, casme3, own, samm_lv
+from .names import public_name
 from .own import VIDEO_SUFFIXES, video_key
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 # Fewer numbered images than one snippet are thumbnails or stills, not a recording.
 MIN_IMAGES = 17
 
-_SAMM = re.compile(r"(\d{3})_(\d)")
-_CASME2 = re.compile(r"s?(\d{2})_(\d{4})(?!\d).*", re.IGNORECASE)
+_RATES = {samm_lv.DATASET: samm_lv.FPS, casme2.DATASET: casme2.FPS, casme3.DATASET: casme3.FPS}
 _CASME3_SUBJECT = re.compile(r"spNO\.(\d+)", re.IGNORECASE)
 _NUMBER = re.compile(r"(\d+)$")
 
@@ -159,10 +159,8 @@ def _recording(
     root: Path, path: Path, kind: Literal["file", "images"], n_images: int = 0, gaps: tuple[int, ...] = ()
 ) -> Recording:
     stem = path.stem if kind == "file" else path.name
-    if (match := _SAMM.fullmatch(stem)) and match[1] in samm_lv.SUBJECTS:
-        known = (samm_lv.DATASET, match[1], stem, samm_lv.FPS)
-    elif (match := _CASME2.fullmatch(stem)) and match[2] in casme2.VIDEO_CODES:
-        known = (casme2.DATASET, f"s{match[1]}", f"{match[1]}_{match[2]}", casme2.FPS)
+    if public := public_name(stem):
+        known = (*public, _RATES[public.dataset])
     elif film := _casme3_film(path, kind):
         known = (casme3.DATASET, film[0], f"{film[0]}_{film[1]}", casme3.FPS)
     else:

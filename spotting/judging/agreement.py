@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..intervals import EXPRESSION_TYPES, Interval
-from .metrics import HIT_IOU, Evaluation, Recording, evaluate, evaluate_by_subject, iou_matrix, judge
+from ..intervals import EXPRESSION_TYPES, Interval, iou_matrix
+from .metrics import HIT_IOU, Evaluation, VideoIntervals, evaluate, evaluate_by_subject, judge
 
 IOU_THRESHOLDS = tuple(np.arange(1, 10) / 10)
 
 
 @dataclass(frozen=True)
 class ApexError:
-    """Distance of predicted from annotated apexes over all hits; NaN without any.
+    """Distance of predicted from annotated apexes over the hits of which both are known; NaN without any.
 
-    n: hits. mean_ticks, median_ticks: absolute distance. mean_relative: distance over the annotated length, averaged.
+    n: those hits. mean_ticks, median_ticks: absolute distance. mean_relative: distance over the annotated length, averaged.
     """
 
     n: int
@@ -24,9 +24,14 @@ class ApexError:
     mean_relative: float
 
 
-def apex_error(recordings: Sequence[Recording], iou: float = HIT_IOU) -> ApexError:
-    """Apex distances of the hits at the given IoU."""
-    hits = [pair for r in recordings for pair in judge(r, iou).hits]
+def apex_error(recordings: Sequence[VideoIntervals], iou: float = HIT_IOU) -> ApexError:
+    """Apex distances of the hits at the given IoU, less those where an apex was not coded."""
+    hits = [
+        (t, p)
+        for r in recordings
+        for t, p in judge(r, iou).hits
+        if t not in r.without_apex and p not in r.without_apex
+    ]
     if not hits:
         return ApexError(0, np.nan, np.nan, np.nan)
     ticks = np.array([abs(t.apex - p.apex) for t, p in hits], dtype=np.float64)
@@ -34,7 +39,7 @@ def apex_error(recordings: Sequence[Recording], iou: float = HIT_IOU) -> ApexErr
     return ApexError(len(hits), float(ticks.mean()), float(np.median(ticks)), float((ticks / lengths).mean()))
 
 
-def iou_histogram(recordings: Sequence[Recording], bins: int = 10) -> tuple[np.ndarray, np.ndarray]:
+def iou_histogram(recordings: Sequence[VideoIntervals], bins: int = 10) -> tuple[np.ndarray, np.ndarray]:
     """How near the misses were: counts (bins,) of annotations by their best IoU with a prediction of their class.
 
     Returns the counts and the (bins + 1,) edges over 0..1. Annotations without any overlap fall into the first bin.
@@ -48,13 +53,13 @@ def iou_histogram(recordings: Sequence[Recording], bins: int = 10) -> tuple[np.n
 
 
 def f1_over_iou(
-    recordings: Sequence[Recording], thresholds: Sequence[float] = IOU_THRESHOLDS
+    recordings: Sequence[VideoIntervals], thresholds: Sequence[float] = IOU_THRESHOLDS
 ) -> dict[float, Evaluation]:
     """The evaluation at each IoU threshold."""
     return {float(threshold): evaluate(recordings, threshold) for threshold in thresholds}
 
 
-def cohen_kappa(recordings: Sequence[Recording]) -> float:
+def cohen_kappa(recordings: Sequence[VideoIntervals]) -> float:
     """Cohen's kappa per tick between annotation and prediction, over all recordings.
 
     The categories are none, macro, micro and both at once; ticks of ignored annotations are left out. NaN where kappa
@@ -77,7 +82,7 @@ def cohen_kappa(recordings: Sequence[Recording]) -> float:
 
 
 def bootstrap_f1(
-    recordings: Sequence[Recording], samples: int = 2000, level: float = 0.95, seed: int = 0, iou: float = HIT_IOU
+    recordings: Sequence[VideoIntervals], samples: int = 2000, level: float = 0.95, seed: int = 0, iou: float = HIT_IOU
 ) -> dict[str, tuple[float, float]]:
     """Percentile confidence interval of the pooled F1 for "macro", "micro" and "overall", resampling subjects.
 

@@ -24,7 +24,7 @@ from ..datasets.records import close_open_offsets, intervals_by_video
 from ..datasets.sampling import sample_points
 from ..intervals import Interval
 from ..learning.recipes import PointRecipe
-from .metrics import Evaluation, Recording, evaluate
+from .metrics import Evaluation, VideoIntervals, evaluate
 from .report import evaluation_report, write_report
 from .tables import TableRow
 
@@ -157,7 +157,7 @@ def evaluate_loso(
     for name, chosen in choices.items():
         found = {v: i for o, number in zip(outcomes, chosen, strict=True) for v, i in o.found[number].items()}
         recordings = [
-            Recording(truth.get(v, []), found.get(v, []), (), subject, timebases[v].n_ticks)
+            VideoIntervals(truth.get(v, []), found.get(v, []), (), subject, timebases[v].n_ticks)
             for v, subject in sorted(subject_of.items())
         ]
         epochs[name] = {o.name: number for o, number in zip(outcomes, chosen, strict=True)}
@@ -178,8 +178,9 @@ def evaluate_loso(
 
 def run_fold(job: FoldJob) -> FoldOutcome:
     """Train one fold and spot its subjects; what is in its folder already is not done again."""
-    from ..learning.from_points import STATE_NAME, WEIGHTS_NAME, PointTrainer, train
+    from ..learning.from_points import PointTrainer, train
     from ..learning.point_videos import pair_points
+    from ..learning.training import STATE_NAME, WEIGHTS_NAME
 
     folder = job.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -328,7 +329,7 @@ def _best(found: Mapping[int, Spotted], truth: Spotted) -> int:
     """The epoch of highest overall F1 on these videos, the earliest of equals."""
 
     def score(number: int) -> float:
-        pairs = (Recording(truth.get(v, []), intervals) for v, intervals in found[number].items())
+        pairs = (VideoIntervals(truth.get(v, []), intervals) for v, intervals in found[number].items())
         return evaluate(pairs).overall.f1 if found[number] else Evaluation().overall.f1
 
     return max(sorted(found), key=score)

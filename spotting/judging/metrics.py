@@ -3,7 +3,8 @@
 Task: each recording has annotated and predicted intervals of two classes, macro and micro; how many of the annotated
 ones were found, and how many predictions were something else?
 
-Conventions: intervals are `Interval`s in ticks of the 30 Hz clock, both ends inclusive. Any order is accepted.
+Conventions: intervals are `Interval`s that count one unit on both sides, ticks of the 30 Hz clock or frames of the
+annotations, both ends inclusive; an IoU depends on it, as an inclusive end is as long as the unit. Any order is accepted.
 Annotations listed as `ignored` (an annotator was unsure) are don't-care: they are not to be found, and a prediction of
 which at least half the ticks lie in them is neither hit nor false alarm, whatever its class.
 
@@ -12,7 +13,7 @@ Metrics: a prediction is a true positive when it is matched to an annotation of 
 macro, micro, and both pooled (MEGC). An undefined ratio (0 / 0) is 0.
 
 Source: the MEGC 2021 protocol as used by the GIM paper, section 4.1. Departures from the authors' evaluator, which is
-kept in `reference_metrics`:
+kept in `reference.metrics`, and whose sizes `spot evaluate --protocol authors` tells:
 - Lengths count ticks on both sides. The authors subtract an inclusive annotated offset from its onset but an exclusive
   predicted one, so the same n ticks have an IoU of (n - 1) / n there: 0.875 for a micro-expression of 8 ticks.
 - The matching is optimal (as many hits as possible, then the largest IoU), not greedy by confidence: never fewer hits.
@@ -20,27 +21,35 @@ kept in `reference_metrics`:
   the false alarms of micro-expressions of 10 of 22 subjects.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ..intervals import EXPRESSION_TYPES, ExpressionType, Interval
+from ..intervals import EXPRESSION_TYPES, ExpressionType, Interval, iou_matrix
 
 HIT_IOU = 0.5
 _IGNORED_SHARE = 0.5
+# (len(annotated), len(predicted)) overlaps of all pairs, in 0..1.
+Overlaps = Callable[[Sequence[Interval], Sequence[Interval]], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Recording:
-    """What is known and what was said of one video. n_ticks is needed only for agreement per tick."""
+class VideoIntervals:
+    """What is known and what was said of one video.
+
+    subject: "" where nobody says whose video it is. n_ticks: its length in the unit of the intervals, needed only for
+    agreement per tick. without_apex: intervals of either side whose apex nobody coded; they carry some other value, and
+    no apex error is taken of them.
+    """
 
     truth: Sequence[Interval]
     predicted: Sequence[Interval]
     ignored: Sequence[Interval] = ()
     subject: str = ""
     n_ticks: int | None = None
+    without_apex: frozenset[Interval] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -93,19 +102,27 @@ class Judgement:
     forgiven: list[Interval]
 
 
-def iou_matrix(truth: Sequence[Interval], predicted: Sequence[Interval]) -> np.ndarray:
-    """(len(truth), len(predicted)) IoU of every pair, whatever their classes."""
-    t_on, t_off = _ends(truth)
-    p_on, p_off = _ends(predicted)
-    shared = np.minimum(t_off[:, None], p_off) - np.maximum(t_on[:, None], p_on) + 1
-    shared = np.maximum(shared, 0)
-    return shared / ((t_off - t_on + 1)[:, None] + (p_off - p_on + 1) - shared)
+def validate(videos: Sequence[VideoIntervals]) -> None:
+    """Raises ValueError for what no metric is defined of: no video, ends that are not whole numbers, and an interval
+    beyond the end of a video of known length."""
+    if not videos:
+        raise ValueError("no video to judge")
+    for number, video in enumerate(videos):
+        intervals = [*video.truth, *video.predicted, *video.ignored]
+        for i in intervals:
+            if any(int(end) != end for end in (i.onset, i.apex, i.offset)):
+                raise ValueError(f"video {number}: {i.onset}..{i.offset} are no whole ticks")
+        last = max((i.offset for i in intervals), default=-1)
+        if video.n_ticks is not None and last >= video.n_ticks:
+            raise ValueError(f"video {number}: an interval ends at tick {last} of a video of {video.n_ticks}")
 
 
-def match(truth: Sequence[Interval], predicted: Sequence[Interval], iou: float = HIT_IOU) -> list[tuple[int, int]]:
+def match(
+    truth: Sequence[Interval], predicted: Sequence[Interval], iou: float = HIT_IOU, overlaps: Overlaps = iou_matrix
+) -> list[tuple[int, int]]:
     """Index pairs of an optimal one-to-one matching within classes, all with at least the given IoU, in order of truth.
 
-    Raises ValueError for an IoU outside 0..1; at 0, intervals must still touch.
+    overlaps: another measure than the IoU, for comparisons. Raises ValueError for an IoU outside 0..1; at 0, intervals must still touch.
     """
     if not 0.0 <= iou <= 1.0:
         raise ValueError(f"an IoU lies in 0..1, got {iou}")
@@ -113,7 +130,7 @@ def match(truth: Sequence[Interval], predicted: Sequence[Interval], iou: float =
     for kind in EXPRESSION_TYPES:
         rows = [i for i, t in enumerate(truth) if t.type == kind]
         columns = [j for j, p in enumerate(predicted) if p.type == kind]
-        overlap = iou_matrix([truth[i] for i in rows], [predicted[j] for j in columns])
+        overlap = overlaps([truth[i] for i in rows], [predicted[j] for j in columns])
         allowed = (overlap >= iou) & (overlap > 0)
         # One more hit outweighs any gain of IoU in the others.
         worth = np.where(allowed, 1 + min(overlap.shape) + overlap, 0.0)
@@ -123,10 +140,10 @@ def match(truth: Sequence[Interval], predicted: Sequence[Interval], iou: float =
     return sorted(pairs)
 
 
-def judge(recording: Recording, iou: float = HIT_IOU) -> Judgement:
+def judge(recording: VideoIntervals, iou: float = HIT_IOU, overlaps: Overlaps = iou_matrix) -> Judgement:
     """Match one recording and sort what is left over."""
     truth, predicted = recording.truth, recording.predicted
-    pairs = match(truth, predicted, iou)
+    pairs = match(truth, predicted, iou, overlaps)
     found, used = {i for i, _ in pairs}, {j for _, j in pairs}
     left = [p for j, p in enumerate(predicted) if j not in used]
     dont_care = [_mostly_inside(p, recording.ignored) for p in left]
@@ -151,12 +168,14 @@ def count(judgement: Judgement) -> Evaluation:
     return Evaluation(of("macro"), of("micro"))
 
 
-def evaluate(recordings: Iterable[Recording], iou: float = HIT_IOU) -> Evaluation:
+def evaluate(
+    recordings: Iterable[VideoIntervals], iou: float = HIT_IOU, overlaps: Overlaps = iou_matrix
+) -> Evaluation:
     """Counts summed over recordings."""
-    return sum((count(judge(r, iou)) for r in recordings), Evaluation())
+    return sum((count(judge(r, iou, overlaps)) for r in recordings), Evaluation())
 
 
-def evaluate_by_subject(recordings: Iterable[Recording], iou: float = HIT_IOU) -> dict[str, Evaluation]:
+def evaluate_by_subject(recordings: Iterable[VideoIntervals], iou: float = HIT_IOU) -> dict[str, Evaluation]:
     """Counts summed over the recordings of each subject, subjects in order of name."""
     table: dict[str, Evaluation] = {}
     for recording in recordings:
@@ -171,12 +190,6 @@ def _mostly_inside(interval: Interval, areas: Sequence[Interval]) -> bool:
     for area in areas:
         ticks[max(0, area.onset - interval.onset) : max(0, area.offset + 1 - interval.onset)] = True
     return bool(ticks.mean() >= _IGNORED_SHARE)
-
-
-def _ends(intervals: Sequence[Interval]) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([i.onset for i in intervals], dtype=np.int64), np.array(
-        [i.offset for i in intervals], dtype=np.int64
-    )
 
 
 def _ratio(part: int, whole: int) -> float:

@@ -10,27 +10,29 @@ from typing import Any
 
 from ...files import replacing
 from .agreement import apex_error, bootstrap_f1, cohen_kappa, f1_over_iou, iou_histogram
-from .metrics import Counts, Evaluation, Recording, evaluate, evaluate_by_subject
+from .metrics import Counts, Evaluation, VideoIntervals, evaluate, evaluate_by_subject, validate
 
 CLASSES = ("macro", "micro", "overall")
 SUBJECT_COLUMNS = ("subject", "class", "tp", "fp", "fn", "precision", "recall", "f1")
 
 
-def evaluation_report(recordings: Sequence[Recording], unit: str = "ticks", seed: int = 0) -> dict[str, Any]:
+def evaluation_report(recordings: Sequence[VideoIntervals], unit: str = "ticks", seed: int = 0) -> dict[str, Any]:
     """JSON-serialisable; values that do not exist (an apex error without hits) are None.
 
-    Keys: recordings, subjects (their numbers), unit (of apex errors), counts (by class: tp, fp, fn, precision, recall,
-    f1), f1_95 (by class: bootstrap interval over subjects), apex_error, iou_histogram (annotations by their best IoU),
-    f1_over_iou, kappa (per tick, None where the length of a recording is not known), by_subject.
-    Raises ValueError without recordings.
+    Keys: recordings, subjects (their numbers), unit (of the intervals and apex errors), counts (by class: tp, fp, fn,
+    precision, recall, f1), f1_95 (by class: bootstrap interval over subjects), apex_error (of hits whose apexes are
+    both known), iou_histogram (annotations by their best IoU), f1_over_iou, kappa (per unit, over the kappa_videos
+    whose length is known; None without any), by_subject ("" are the videos that nobody says whose they are, which
+    count and are no subject). Raises ValueError as `validate` does.
     """
+    validate(recordings)
     by_subject = evaluate_by_subject(recordings)
     apex = apex_error(recordings)
     bins, edges = iou_histogram(recordings)
-    timed = all(r.n_ticks is not None for r in recordings)
+    timed = [r for r in recordings if r.n_ticks is not None]
     return {
         "recordings": len(recordings),
-        "subjects": len(by_subject),
+        "subjects": len(by_subject.keys() - {""}),
         "unit": unit,
         "counts": _classes(evaluate(recordings)),
         "f1_95": {name: list(ends) for name, ends in bootstrap_f1(recordings, seed=seed).items()},
@@ -45,7 +47,8 @@ def evaluation_report(recordings: Sequence[Recording], unit: str = "ticks", seed
             {"iou": iou, **{name: getattr(evaluation, name).f1 for name in CLASSES}}
             for iou, evaluation in f1_over_iou(recordings).items()
         ],
-        "kappa": _finite(cohen_kappa(recordings)) if timed else None,
+        "kappa": _finite(cohen_kappa(timed)),
+        "kappa_videos": len(timed),
         "by_subject": {subject: _classes(evaluation) for subject, evaluation in by_subject.items()},
     }
 
@@ -88,10 +91,9 @@ def report_lines(report: dict[str, Any]) -> list[str]:
             f"apex error of {apex['hits']} hits: mean {apex['mean']:.2f}, median {apex['median']:.2f} {report['unit']}"
         )
     if report["kappa"] is not None:
-        lines.append(f"Cohen's kappa per tick: {report['kappa']:.4f}")
-    lines.append(
-        f"{report['recordings']} recordings of {report['subjects']} subjects; intervals of F1 resample subjects"
-    )
+        some = "" if report["kappa_videos"] == report["recordings"] else f", over {report['kappa_videos']} videos"
+        lines.append(f"Cohen's kappa per {report['unit'].removesuffix('s')}{some}: {report['kappa']:.4f}")
+    lines.append(f"{report['recordings']} videos of {report['subjects']} subjects; intervals of F1 resample subjects")
     return lines
 
 

@@ -20,7 +20,7 @@ from ..datasets.annotations import read_annotations
 from ..datasets.own import video_key
 from ..datasets.records import close_open_offsets, type_of_name
 from ..intervals import ExpressionType, Interval
-from .metrics import Recording
+from .metrics import VideoIntervals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +152,7 @@ class _Reader:
         )
 
 
-def pair_tables(predicted: Sequence[TableRow], truth: Sequence[TableRow]) -> tuple[list[Recording], Unit]:
+def pair_tables(predicted: Sequence[TableRow], truth: Sequence[TableRow]) -> tuple[list[VideoIntervals], Unit]:
     """One recording per video of either table, and the unit of its intervals.
 
     Videos go by their path without the ending, or by the file name alone where that is unambiguous; a truth that names
@@ -178,7 +178,7 @@ def pair_tables(predicted: Sequence[TableRow], truth: Sequence[TableRow]) -> tup
     for video in sorted(set(claims) | set(facts)):
         known = facts.get(video, [])
         recordings.append(
-            Recording(
+            VideoIntervals(
                 truth=[_interval(row, unit) for row in known],
                 predicted=[_interval(row, unit) for row in claims.get(video, [])],
                 subject=next((row.subject for row in known if row.subject), video),

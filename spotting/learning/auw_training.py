@@ -1,12 +1,9 @@
 """Training of AUW-GCN (ICME 2023) from full intervals, called like the training from points.
 
-Statistics and adjacency come from the training videos, and stay with the weights. As in the release only segments that
+Statistics and adjacency come from the training videos, and stay with the weights. As in the release only windows that
 hold an expression are learnt from, and weight decay (AdamW) spares biases and batch norms.
 """
 
-import hashlib
-import json
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,31 +14,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import AnnotationError, FacespotError, WeightsError
-from ...files import replacing
+from ...errors import AnnotationError
 from ...models.auw_gcn import AUWGCN, KIND, AUWGCNConfig
 from ...models.checkpoint import load_checkpoint, save_checkpoint
 from ..readers.auw_decoding import AuwDecoding
-from ..readers.auw_features import SEGMENT_TICKS, motion_statistics, segment_ranges, tick_motion, with_context
+from ..readers.auw_features import WINDOW_TICKS, motion_statistics, tick_motion, window_ranges, with_context
 from .auw_graph import au_adjacency
 from .auw_losses import detection_loss
 from .auw_targets import TargetSettings, detection_targets
-from .from_points import EpochReport, train
 from .interval_videos import IntervalVideo, with_intervals
 from .point_videos import PointVideo
 from .recipes import Preset
+from .training import Trainer, seeded, train_to_end
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_STATE_FORMAT = 1
 
 
 @dataclass(frozen=True)
 class AuwRecipe:
     """Everything about a training but its data and its seed; the defaults are those of CAS(ME)^2.
 
-    macro_weight: of the macro terms of the loss. rate: multiplied by `rate_decay` after every epoch. batch: segments
+    macro_weight: of the macro terms of the loss. rate: multiplied by `rate_decay` after every epoch. batch: windows
     per step. Raises ValueError for numbers outside their range.
     """
 
@@ -65,7 +59,7 @@ class AuwRecipe:
 
         The release counts frames of CAS(ME)^2 as coded, at 30 a second, which are our ticks. Its SAMM-LV runs at 25 a
         second: spread 3 and 1, sigma 4, reach 6..27 and 2..7 frames become ticks, rounded. Neither the dilations of the
-        network nor the 256 ticks of a segment change with it.
+        network nor the 256 ticks of a window change with it.
         """
         if name == "casme2":
             return cls()
@@ -81,8 +75,8 @@ class AuwRecipe:
 
 
 @dataclass(frozen=True, eq=False)
-class _Segments:
-    """S segments of T ticks: motion (S, T + 2 context, 12, 2), targets, and which ticks are no padding (S, T)."""
+class _Windows:
+    """S windows of T ticks: motion (S, T + 2 context, 12, 2), targets, and which ticks are no padding (S, T)."""
 
     motion: Tensor
     ends: Tensor
@@ -93,11 +87,11 @@ class _Segments:
     def __len__(self) -> int:
         return len(self.motion)
 
-    def pick(self, rows: Tensor, device: torch.device) -> "_Segments":
-        return _Segments(*(getattr(self, name)[rows].to(device) for name in self.__dataclass_fields__))
+    def pick(self, rows: Tensor, device: torch.device) -> "_Windows":
+        return _Windows(*(getattr(self, name)[rows].to(device) for name in self.__dataclass_fields__))
 
 
-class AuwTrainer:
+class AuwTrainer(Trainer):
     """A training in progress, one epoch at a time; `train_auw_gcn` is the whole of it.
 
     init: weights to go on from, with their own statistics and adjacency. Raises AnnotationError if no video has an
@@ -113,95 +107,51 @@ class AuwTrainer:
         device: torch.device | str = "cpu",
         init: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.recipe, self.seed, self.epoch = recipe, seed, 0
-        self._device = torch.device(device)
+        super().__init__(recipe, seed, device)
         motions = [tick_motion(video.features) for video in videos]
-        self._segments = _learning_segments(videos, motions, recipe.targets)
+        self._windows = _learning_windows(videos, motions, recipe.targets)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             if init is None:
                 network = _fresh_network(videos, motions, recipe)
             else:
                 network = AUWGCN.rebuild(load_checkpoint(init, KIND))
-        self.network = network.to(self._device)
+        self.networks = self.network = network.to(self.device)
         # Vectors are biases, and scales of batch norms.
         vectors = [p for p in self.network.parameters() if p.ndim == 1]
         matrices = [p for p in self.network.parameters() if p.ndim > 1]
         groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-        self._optimiser = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
-        self._fingerprint = self._identify(videos, motions, init)
+        self.optimiser = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
+        data = [
+            (f"{v.dataset}|{v.subject}|{v.video}|{v.intervals}|{v.units}", v.features.segment, motion)
+            for v, motion in zip(videos, motions, strict=True)
+        ]
+        self.fingerprint = self._identify(init, (part for parts in data for part in parts))
 
-    def run_epoch(self) -> EpochReport:
-        """Visit every segment once."""
-        number, recipe = self.epoch, self.recipe
-        for group in self._optimiser.param_groups:
-            group["lr"] = recipe.rate * recipe.rate_decay**number
-        seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
-        order = torch.randperm(len(self._segments), generator=torch.Generator().manual_seed(seed))
+    def _rate(self, epoch: int) -> float:
+        return self.recipe.rate * self.recipe.rate_decay**epoch
+
+    def _run_steps(self, epoch: int) -> dict[str, float]:
+        """Every window once."""
+        with seeded(self.seed, epoch) as generator:
+            order = torch.randperm(len(self._windows), generator=generator)
         sums: dict[str, float] = {}
-        self.network.train()
-        for rows in order.split(recipe.batch):
-            part = self._segments.pick(rows, self._device)
+        for rows in order.split(self.recipe.batch):
+            part = self._windows.pick(rows, self.device)
             output = self.network(part.motion)
-            terms = detection_loss(output, part.ends, part.apex, part.action, part.valid, recipe.macro_weight)
-            self._optimiser.zero_grad(set_to_none=True)
+            terms = detection_loss(output, part.ends, part.apex, part.action, part.valid, self.recipe.macro_weight)
+            self.optimiser.zero_grad(set_to_none=True)
             terms["total"].backward()
-            self._optimiser.step()
+            self.optimiser.step()
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach()) * len(rows) / len(order)
-        if not math.isfinite(sums["total"]):
-            raise FacespotError(f"the loss is {sums['total']} in epoch {number}; a smaller rate may help")
-        self.epoch += 1
-        return EpochReport(number, recipe.epochs, sums)
+        self._check_finite(sums["total"])
+        return sums
 
     def save_weights(self, path: str | os.PathLike[str]) -> str:
         """Weights for `Spotter.load`; returns their digest."""
         config = {"network": self.network.config.to_dict(), "decoding": asdict(self.recipe.decoding)}
-        notes = {"recipe": self.recipe.to_dict(), "seed": self.seed, "epochs": self.epoch}
-        return save_checkpoint(path, KIND, config, self.network.state_dict(), notes)
-
-    def save_state(self, path: str | os.PathLike[str]) -> None:
-        """Everything that a resumed training needs, written so that a kill leaves the old file or the new one."""
-        state = {
-            "format": _STATE_FORMAT,
-            "fingerprint": self._fingerprint,
-            "epoch": self.epoch,
-            "network": self.network.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-        }
-        with replacing(path) as temporary:
-            torch.save(state, temporary)
-
-    def load_state(self, path: str | os.PathLike[str]) -> None:
-        """Go on where `save_state` left off.
-
-        Raises WeightsError if the file is damaged, or belongs to other data, recipe, initial weights or seed.
-        """
-        try:
-            state = torch.load(path, map_location=self._device, weights_only=True)
-            ours = (state["format"], state["fingerprint"]) == (_STATE_FORMAT, self._fingerprint)
-        except Exception as error:  # torch has many ways of saying that a file is broken
-            raise WeightsError(
-                f"{path}: no state of a training that can be read ({error}); remove it to start anew"
-            ) from error
-        if not ours:
-            raise WeightsError(
-                f"{path}: belongs to a training with other data, recipe, weights or seed; use another folder"
-            )
-        self.epoch = state["epoch"]
-        self.network.load_state_dict(state["network"])
-        self._optimiser.load_state_dict(state["optimiser"])
-
-    def _identify(
-        self, videos: Sequence[IntervalVideo], motions: Sequence[np.ndarray], init: str | os.PathLike[str] | None
-    ) -> str:
-        digest = hashlib.sha256(json.dumps([KIND, self.recipe.to_dict(), self.seed], sort_keys=True).encode())
-        digest.update(b"" if init is None else Path(init).read_bytes())
-        for video, motion in zip(videos, motions, strict=True):
-            digest.update(f"{video.dataset}|{video.subject}|{video.video}|{video.intervals}|{video.units}".encode())
-            digest.update(np.ascontiguousarray(video.features.segment))
-            digest.update(motion)
-        return digest.hexdigest()
+        return save_checkpoint(path, KIND, config, self.network.state_dict(), self.notes)
 
 
 def auw_trainer(
@@ -216,11 +166,14 @@ def train_auw_gcn(
     recipe: AuwRecipe,
     folder: str | os.PathLike[str],
     seed: int = 0,
+    *,
+    device: torch.device | str = "cpu",
+    init: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Path:
     """Train to the last epoch of the recipe and return the file with the weights. options and what happens: as in
-    `training.train`."""
-    return train(videos, recipe, folder, seed, trainer=AuwTrainer, **options)
+    `training.train_to_end`."""
+    return train_to_end(AuwTrainer(videos, recipe, seed, device=device, init=init), folder, **options)
 
 
 def _fresh_network(videos: Sequence[IntervalVideo], motions: Sequence[np.ndarray], recipe: AuwRecipe) -> AUWGCN:
@@ -228,31 +181,31 @@ def _fresh_network(videos: Sequence[IntervalVideo], motions: Sequence[np.ndarray
         adjacency = au_adjacency(units for video in videos for units in video.units)
     except ValueError as error:
         raise AnnotationError(f"AUW-GCN needs annotated action units: {error}") from error
-    stretches = [video.features.segments() for video in videos]
-    mean, scale = motion_statistics(zip(motions, stretches, strict=True))
+    segments = [video.features.segments() for video in videos]
+    mean, scale = motion_statistics(zip(motions, segments, strict=True))
     return AUWGCN(recipe.network, *(torch.from_numpy(a) for a in (adjacency, mean, scale)))
 
 
-def _learning_segments(
+def _learning_windows(
     videos: Sequence[IntervalVideo], motions: Sequence[np.ndarray], settings: TargetSettings
-) -> _Segments:
-    """All segments with a tick of an expression, whole or in part."""
-    columns: list[list[np.ndarray]] = [[] for _ in _Segments.__dataclass_fields__]
+) -> _Windows:
+    """All windows with a tick of an expression, whole or in part."""
+    columns: list[list[np.ndarray]] = [[] for _ in _Windows.__dataclass_fields__]
     for video, motion in zip(videos, motions, strict=True):
         targets = detection_targets(video.intervals, len(motion), settings)
-        for stretch in video.features.segments():
-            for start, stop in segment_ranges(*stretch):
+        for segment in video.features.segments():
+            for start, stop in window_ranges(*segment):
                 if not targets.action[start:stop].any():
                     continue
-                values = [with_context(motion, stretch, start, SEGMENT_TICKS)]
+                values = [with_context(motion, segment, start, WINDOW_TICKS)]
                 values += [_padded(a[start:stop]) for a in (targets.ends, targets.apex, targets.action)]
-                values.append(np.arange(SEGMENT_TICKS) < stop - start)
+                values.append(np.arange(WINDOW_TICKS) < stop - start)
                 for column, value in zip(columns, values, strict=True):
                     column.append(value)
     if not columns[0]:
         raise AnnotationError("no video has an expression where a face is seen")
-    return _Segments(*(torch.from_numpy(np.stack(column)) for column in columns))
+    return _Windows(*(torch.from_numpy(np.stack(column)) for column in columns))
 
 
 def _padded(values: np.ndarray) -> np.ndarray:
-    return np.concatenate([values, np.zeros((SEGMENT_TICKS - len(values), *values.shape[1:]), values.dtype)])
+    return np.concatenate([values, np.zeros((WINDOW_TICKS - len(values), *values.shape[1:]), values.dtype)])

@@ -34,14 +34,14 @@ _DEVIATION = 1.4826  # median absolute to standard deviation
 
 
 def motion_extents(geometry: np.ndarray, points: Sequence[Point]) -> dict[Point, tuple[int, int]]:
-    """First and last tick of the movement around each point of one unbroken stretch.
+    """First and last tick of the movement around each point of one unbroken segment.
 
     geometry: (n, G) `GEOMETRY_CHANNELS`. Every extent holds its point's nearest ticks (k_c / 4 either side of the
     strongest displacement), and ends half-way to the next point at the latest, whatever its class.
     """
     ticks = sorted({p.tick for p in points})
     middles = [0, *((a + b) // 2 + 1 for a, b in pairwise(ticks)), len(geometry)]
-    bounds = dict(zip(ticks, pairwise(middles), strict=False))  # without points there is still one stretch
+    bounds = dict(zip(ticks, pairwise(middles), strict=False))  # without points there is still one segment
     displacement = geometry[:, _CHANNELS]
     return {p: _extent(displacement, p, *bounds[p.tick]) for p in points}
 

@@ -19,7 +19,7 @@ from ..intervals import EXPRESSION_TYPES, Point
 if TYPE_CHECKING:
     import pandas as pd
 
-MIN_TICKS = 34  # a shorter stretch holds no macro-expression with anything around it
+MIN_TICKS = 34  # a shorter segment holds no macro-expression with anything around it
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +87,8 @@ def pair_points(
 
 
 @dataclass(frozen=True, eq=False)
-class Stretch:
-    """One unbroken stretch of a video. snippets: (n, 17, 10, 2); geometry: (n, G); points: in its own ticks."""
+class Segment:
+    """One unbroken segment of a video. snippets: (n, 17, 10, 2); geometry: (n, G); points: in its own ticks."""
 
     snippets: np.ndarray
     geometry: np.ndarray
@@ -100,9 +100,9 @@ class Stretch:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Ticks start .. stop of a stretch, and the points among them, in the window's own ticks."""
+    """Ticks start .. stop of a segment, and the points among them, in the window's own ticks."""
 
-    stretch: Stretch
+    segment: Segment
     start: int
     stop: int
     mirrored: bool
@@ -113,7 +113,7 @@ class Window:
     @property
     def points(self) -> tuple[Point, ...]:
         return tuple(
-            Point(p.tick - self.start, p.type) for p in self.stretch.points if self.start <= p.tick < self.stop
+            Point(p.tick - self.start, p.type) for p in self.segment.points if self.start <= p.tick < self.stop
         )
 
     def tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -121,14 +121,14 @@ class Window:
         part = slice(self.start, self.stop)
         return tuple(
             torch.from_numpy(np.array(a[part], dtype=np.float32))
-            for a in (self.stretch.snippets, self.stretch.geometry)
+            for a in (self.segment.snippets, self.segment.geometry)
         )
 
 
 def certainly_neutral(window: Window, reach: tuple[int, int]) -> torch.Tensor:
-    """(n,) bool: ticks of a window farther than `reach` (macro, micro; ticks) from every point of its stretch."""
+    """(n,) bool: ticks of a window farther than `reach` (macro, micro; ticks) from every point of its segment."""
     free = torch.ones(len(window), dtype=torch.bool)
-    for point in window.stretch.points:
+    for point in window.segment.points:
         tick, far = point.tick - window.start, reach[EXPRESSION_TYPES.index(point.type)]
         free[max(0, tick - far) : max(0, tick + far + 1)] = False
     return free
@@ -137,7 +137,7 @@ def certainly_neutral(window: Window, reach: tuple[int, int]) -> torch.Tensor:
 def outside_extents(window: Window, extents: Iterable[tuple[int, int]], margin: int) -> torch.Tensor:
     """(n,) bool: ticks of a window more than `margin` ticks outside every extent.
 
-    extents: first and last tick of each, in ticks of the window's stretch.
+    extents: first and last tick of each, in ticks of the window's segment.
     """
     free = torch.ones(len(window), dtype=torch.bool)
     for first, last in extents:
@@ -145,8 +145,8 @@ def outside_extents(window: Window, extents: Iterable[tuple[int, int]], margin: 
     return free
 
 
-def stretches(videos: Sequence[PointVideo]) -> list[Stretch]:
-    """Unbroken stretches of at least `MIN_TICKS`, or with a point in them. Points where no face is seen are lost."""
+def learning_segments(videos: Sequence[PointVideo]) -> list[Segment]:
+    """Unbroken segments of at least `MIN_TICKS`, or with a point in them. Points where no face is seen are lost."""
     found = []
     for video in videos:
         segments = video.features.segments()
@@ -154,32 +154,32 @@ def stretches(videos: Sequence[PointVideo]) -> list[Stretch]:
         for start, stop in segments:
             points = tuple(Point(p.tick - start, p.type) for p in video.points if start <= p.tick < stop)
             if points or stop - start >= MIN_TICKS:
-                found.append(Stretch(video.features.snippets[start:stop], geometry[start:stop], points))
+                found.append(Segment(video.features.snippets[start:stop], geometry[start:stop], points))
     return found
 
 
 def draw_windows(
-    found: Sequence[Stretch], ticks: int | None, empty: float, mirror: bool, generator: torch.Generator
+    found: Sequence[Segment], ticks: int | None, empty: float, mirror: bool, generator: torch.Generator
 ) -> list[Window]:
     """The windows of one epoch in random order.
 
-    Each stretch is tiled from a random beginning by windows of `ticks`; those with a point are all kept, of the others
-    a share of `empty`. ticks=None: whole stretches, all of them.
+    Each segment is tiled from a random beginning by windows of `ticks`; those with a point are all kept, of the others
+    a share of `empty`. ticks=None: whole segments, all of them.
     """
 
     def uniform() -> float:
         return float(torch.rand((), generator=generator))
 
     windows = []
-    for stretch in found:
-        bounds = [0, len(stretch)]
-        if ticks is not None and len(stretch) > ticks:
+    for segment in found:
+        bounds = [0, len(segment)]
+        if ticks is not None and len(segment) > ticks:
             phase = int(uniform() * ticks)
             # Starts are even: the context network reads ticks in pairs, and answers each pair at one place.
-            inner = (b - b % 2 for b in range(phase, len(stretch), ticks))
-            bounds = [0, *(b for b in inner if MIN_TICKS <= b <= len(stretch) - MIN_TICKS), len(stretch)]
+            inner = (b - b % 2 for b in range(phase, len(segment), ticks))
+            bounds = [0, *(b for b in inner if MIN_TICKS <= b <= len(segment) - MIN_TICKS), len(segment)]
         for start, stop in pairwise(bounds):
-            window = Window(stretch, start, stop, mirror and uniform() < 0.5)
+            window = Window(segment, start, stop, mirror and uniform() < 0.5)
             chosen = ticks is None or uniform() < empty
             if window.points or (chosen and len(window) >= MIN_TICKS):
                 windows.append(window)

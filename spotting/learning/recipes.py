@@ -28,7 +28,7 @@ class PointRecipe:
     network: "journal" and "iclr2025" are the paper's two variants (`GIMSpotter`), "context" is the project's own.
     labels, loss: the paper's options and ablations. epochs: fixed in advance, the last one is kept. rate: halved every
     `halve_every` epochs. optimiser: "adam" adds the weight decay to the gradient, as the paper does; "adamw" applies it
-    to the weights. window: ticks that are learnt from at once, None for whole stretches as in the paper; `empty` is
+    to the weights. window: ticks that are learnt from at once, None for whole segments as in the paper; `empty` is
     then the share of the windows without a point that an epoch visits, chosen anew each time. batch: windows per step.
     mirror: half of the windows are mirrored. rehearsal: simulated clips that weights which vote for intervals go on
     practising on while tuned, so that they keep what points cannot teach: where an expression begins and ends.

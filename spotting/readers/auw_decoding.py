@@ -63,7 +63,7 @@ def decode_detections(
 
 
 def _around_apex(apex: int, ends: np.ndarray, start: int, stop: int, reach: tuple[int, int]) -> tuple[int, int] | None:
-    """Best onset and offset around an apex of the stretch start .. stop; None if either is more like the other."""
+    """Best onset and offset around an apex of the segment start .. stop; None if either is more like the other."""
     nearest, farthest = reach
     low, high = max(apex - farthest, start), max(apex - nearest, start)
     # Of equally good ticks the one nearest to the apex is taken on both sides.

@@ -38,7 +38,7 @@ TRUTH_COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
+class RenderedVideo:
     """A rendered video and its truth. events: in order of onset, in ticks of `timebase`, whose frames are the
     file's.
     """
@@ -107,14 +107,14 @@ def film(
     scene: SceneOptions,
     rng: np.random.Generator,
     crf: float = 21.0,
-) -> Recording:
+) -> RenderedVideo:
     """Have this face give a performance, and write it to `path` as H.264 of constant quality `crf`."""
     n_ticks = len(performance.displacement)
     n_frames = int(np.floor((n_ticks - 1) / CLOCK_HZ * scene.fps + 1e-6)) + 1
     timebase = Timebase(np.arange(n_frames) / scene.fps)
     displacement = at_frames(fit_to_still(still, performance.displacement), timebase)
     write_video(path, render_frames(still, displacement, scene, rng), scene.fps, crf=crf)
-    return Recording(Path(path), tuple(performance.events), timebase, scene)
+    return RenderedVideo(Path(path), tuple(performance.events), timebase, scene)
 
 
 def render_recording(
@@ -126,7 +126,7 @@ def render_recording(
     busy: float | None = None,
     speech: float | None = None,
     laboratory: bool = False,
-) -> Recording:
+) -> RenderedVideo:
     """Film a random performance of this face and write it to `path`.
 
     scene: how it is filmed, drawn when None. busy: share of the time filled by expressions; speech: probability of

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 from facespot.cli import main
-from facespot.commands import learning as cli_learning
+from facespot.commands.recipe_options import recipe_of
 from facespot.models.checkpoint import load_checkpoint
 from facespot.spotting.learning.recipes import PointRecipe
 from small_set import small_records, store_features, tiny
@@ -76,16 +76,16 @@ def test_every_option_reaches_the_recipe(monkeypatch):
         "without_iac": True,
         "init": None,
     }
-    recipe = cli_learning._recipe(options, [300])
+    recipe = recipe_of(options, [300])
     assert (recipe.network, recipe.epochs, recipe.rate) == ("journal", 7, 0.01)
     assert (recipe.labels.strategy, recipe.labels.overlap, recipe.labels.duration) == ("class_mean", "lower", (24, 16))
     assert (recipe.loss.intensity, recipe.loss.contrastive, recipe.loss.norm) == ("bce", 0.0, 2.5)
     assert (recipe.labels.durations, recipe.labels.certain) == ("intensity", None)
-    by_landmarks = cli_learning._recipe(options | {"durations": "landmarks"}, [300]).labels
+    by_landmarks = recipe_of(options | {"durations": "landmarks"}, [300]).labels
     assert (by_landmarks.durations, by_landmarks.certain) == ("landmarks", (120, 17))
     own = options | {"model": "context"}
-    assert cli_learning._recipe(own, [300]).labels.durations == "landmarks"
-    paper = cli_learning._recipe(own | {"durations": "intensity"}, [300]).labels
+    assert recipe_of(own, [300]).labels.durations == "landmarks"
+    paper = recipe_of(own | {"durations": "intensity"}, [300]).labels
     assert (paper.durations, paper.certain) == ("intensity", None)
 
 
@@ -104,13 +104,13 @@ def test_given_weights_are_tuned_not_taught_anew():
         "without_iac": False,
         "init": "shipped",
     }
-    few, many = (cli_learning._recipe(options, ticks) for ticks in ([300] * 5, [2000] * 100))
+    few, many = (recipe_of(options, ticks) for ticks in ([300] * 5, [2000] * 100))
     assert few.rehearsal == many.rehearsal > 0
     assert few.labels.margin is not None
     assert few.epochs > 50 > many.epochs >= 3
-    assert few.rate < cli_learning._recipe(options | {"init": None}, [300] * 5).rate
-    assert cli_learning._recipe(options | {"epochs": 5, "rate": 0.1}, [300] * 5).epochs == 5
-    paper = cli_learning._recipe(options | {"durations": "intensity"}, [300] * 5).labels
+    assert few.rate < recipe_of(options | {"init": None}, [300] * 5).rate
+    assert recipe_of(options | {"epochs": 5, "rate": 0.1}, [300] * 5).epochs == 5
+    paper = recipe_of(options | {"durations": "intensity"}, [300] * 5).labels
     assert (paper.durations, paper.certain, paper.margin) == ("intensity", None, None)
 
 

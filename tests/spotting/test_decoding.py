@@ -7,7 +7,7 @@ import pytest
 from facespot.spotting.decoding import DecodingSettings, decode
 from facespot.spotting.intervals import Interval
 from facespot.spotting.reference import decoding as reference
-from golden import load_golden, needs_golden
+from golden import golden_cases, load_golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,16 +34,14 @@ def given_candidates(arrays):
     return [reference.Candidate(*row) for row in zip(*columns, strict=True)]
 
 
-@needs_golden
-@pytest.mark.parametrize("case", range(5))
+@pytest.mark.parametrize("case", [c for c in golden_cases("decode") if "tail" not in c])
 def test_reconstructed_scorer(case):
-    arrays = load_golden(f"decode_{case}")
+    arrays = load_golden(case)
     assert_candidates(reference.candidates(arrays["intensity"], arrays["apex"]), arrays, "cand_")
 
 
-@needs_golden
 @pytest.mark.parametrize("dataset", DATASETS)
-@pytest.mark.parametrize("case", [*(f"decode_{i}" for i in range(5)), *(f"decode_tail_{i}" for i in range(4))])
+@pytest.mark.parametrize("case", golden_cases("decode"))
 def test_stages_match_the_authors(case, dataset):
     arrays, rules = load_golden(case), DATASETS[dataset]
     tail = "tail" in case

@@ -16,7 +16,7 @@ from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble, unpack_ensemble
 from facespot.models.gim import GIMSpotter, GIMSpotterConfig
 from facespot.models.spotformer import SpotFormerConfig
-from facespot.spotting.judging.metrics import Recording, evaluate
+from facespot.spotting.judging.metrics import VideoIntervals, evaluate
 from facespot.spotting.simulation.anatomy import mirror_index
 from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter
 from simulated import laboratory_clip
@@ -54,7 +54,7 @@ def features(clips):
 
 def f1(spotter, clips, min_confidence=None):
     found = [spotter.intervals(features, min_confidence)[0] for features, _ in clips]
-    return evaluate(Recording(truth, mine) for (_, truth), mine in zip(clips, found, strict=True)).overall.f1
+    return evaluate(VideoIntervals(truth, mine) for (_, truth), mine in zip(clips, found, strict=True)).overall.f1
 
 
 def part(features, start, stop):

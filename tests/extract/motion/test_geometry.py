@@ -162,7 +162,7 @@ def test_the_size_of_chunks_changes_nothing(monkeypatch, chunk):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 30])
-def test_running_median_of_the_shortest_stretches(n):
+def test_running_median_of_the_shortest_segments(n):
     coarse = np.random.default_rng(n).normal(size=(n, 2))
     mirrored = np.pad(coarse, ((24, 24), (0, 0)), mode="symmetric")
     expected = [np.median(mirrored[i : i + 49], axis=0) for i in range(n)]

@@ -14,7 +14,7 @@ from facespot.spotting.datasets.records import close_open_offsets, intervals_by_
 from facespot.spotting.intervals import Interval
 from facespot.spotting.judging import leave_one_out as protocol
 from facespot.spotting.judging.leave_one_out import evaluate_loso
-from facespot.spotting.judging.metrics import Recording, evaluate
+from facespot.spotting.judging.metrics import VideoIntervals, evaluate
 from facespot.spotting.judging.report import evaluation_report, render_subjects, report_lines, write_report
 from facespot.spotting.judging.tables import TableRow, pair_tables, read_table, render_megc
 from facespot.spotting.learning.from_points import PointTrainer
@@ -116,8 +116,8 @@ def test_a_report_adds_up_and_is_json(tmp_path):
     hit, miss = Interval(10, 20, 40, "macro"), Interval(100, 104, 110, "micro")
     wrong = Interval(200, 210, 230, "macro")
     recordings = [
-        Recording([hit, miss], [Interval(12, 22, 40, "macro"), wrong], subject="a", n_ticks=300),
-        Recording([], [], subject="b", n_ticks=300),
+        VideoIntervals([hit, miss], [Interval(12, 22, 40, "macro"), wrong], subject="a", n_ticks=300),
+        VideoIntervals([], [], subject="b", n_ticks=300),
     ]
     report = evaluation_report(recordings)
     assert report["counts"]["macro"] == {"tp": 1, "fp": 1, "fn": 0, "precision": 0.5, "recall": 1.0, "f1": 2 / 3}
@@ -136,7 +136,7 @@ def test_a_report_adds_up_and_is_json(tmp_path):
 
 
 def test_nothing_found_has_no_apex_error_and_no_number_that_is_none():
-    report = evaluation_report([Recording([Interval(1, 2, 3, "micro")], [], subject="a")])
+    report = evaluation_report([VideoIntervals([Interval(1, 2, 3, "micro")], [], subject="a")])
     assert report["apex_error"]["mean"] is None
     assert report["kappa"] is None
     json.dumps(report, allow_nan=False)
@@ -149,7 +149,7 @@ def test_two_hundred_videos_of_fifty_intervals_take_under_two_seconds_of_process
         onsets = np.sort(rng.choice(9000, 50, replace=False))
         return [Interval(int(o), int(o) + 5, int(o) + 20, "macro" if o % 2 else "micro") for o in onsets]
 
-    recordings = [Recording(draw(), draw(), subject=str(i % 20), n_ticks=9100) for i in range(200)]
+    recordings = [VideoIntervals(draw(), draw(), subject=str(i % 20), n_ticks=9100) for i in range(200)]
     started = time.process_time()
     evaluate(recordings)
     assert time.process_time() - started < 2

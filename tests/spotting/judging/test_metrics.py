@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 from facespot.spotting.intervals import EXPRESSION_TYPES, Interval
 from facespot.spotting.judging.agreement import apex_error, bootstrap_f1, cohen_kappa, f1_over_iou, iou_histogram
-from facespot.spotting.judging.metrics import Counts, Evaluation, Recording, evaluate, evaluate_by_subject, judge, match
+from facespot.spotting.judging.metrics import (
+    Counts,
+    Evaluation,
+    VideoIntervals,
+    evaluate,
+    evaluate_by_subject,
+    judge,
+    match,
+)
 from facespot.spotting.reference.decoding import Candidate
 from facespot.spotting.reference.metrics import reference_evaluate, reference_evaluation
-from golden import load_golden, needs_golden
+from golden import golden_cases, load_golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,10 +32,9 @@ def micro(onset, offset, confidence=1.0):
     return Interval(onset, onset, offset, "micro", confidence)
 
 
-@needs_golden
-@pytest.mark.parametrize("case", range(5))
+@pytest.mark.parametrize("case", golden_cases("eval"))
 def test_reference_matches_the_authors(case):
-    arrays = load_golden(f"eval_{case}")
+    arrays = load_golden(case)
     truth, predicted = {}, {}
     names = ("video", "onset", "offset", "apex", "class")
     for video, onset, offset, apex, kind in zip(*(arrays[f"gt_{n}"].tolist() for n in names), strict=True):
@@ -48,11 +55,11 @@ def test_reference_matches_the_authors(case):
 def test_reference_quirks_that_ours_does_not_share():
     truth, predicted = {"a": [micro(10, 17)]}, {"a": [macro(40, 60)]}
     assert reference_evaluation([reference_evaluate(truth, predicted)]).macro.fp == 0
-    assert evaluate([Recording(truth["a"], predicted["a"])]).macro.fp == 1
+    assert evaluate([VideoIntervals(truth["a"], predicted["a"])]).macro.fp == 1
     # 15 of 30 ticks: a hit when both ends count, not when the annotation loses its last tick.
     truth, predicted = {"a": [macro(0, 14)]}, {"a": [macro(0, 29)]}
     assert reference_evaluation([reference_evaluate(truth, predicted)]).macro.tp == 0
-    assert evaluate([Recording(truth["a"], predicted["a"])]).macro.tp == 1
+    assert evaluate([VideoIntervals(truth["a"], predicted["a"])]).macro.tp == 1
 
 
 def test_greedy_matching_loses_a_hit():
@@ -60,11 +67,11 @@ def test_greedy_matching_loses_a_hit():
     predicted = [macro(1, 21, 0.9), macro(0, 14, 0.4)]  # the first fits both annotations, the second one of them
     greedy = reference_evaluation([reference_evaluate({"a": truth}, {"a": predicted})]).macro
     assert (greedy.tp, greedy.fp) == (1, 1)
-    assert evaluate([Recording(truth, predicted)]).macro == Counts(2, 0, 0)
+    assert evaluate([VideoIntervals(truth, predicted)]).macro == Counts(2, 0, 0)
 
 
 def test_hand_counted_recording():
-    recording = Recording(
+    recording = VideoIntervals(
         truth=[macro(10, 39), macro(100, 139), micro(200, 209), micro(300, 309)],
         predicted=[
             macro(10, 24),  # IoU 15 / 30: a hit
@@ -78,7 +85,7 @@ def test_hand_counted_recording():
     assert verdict.hits == [(macro(10, 39), macro(12, 39)), (micro(200, 209), micro(203, 212))]
     assert verdict.missed == [macro(100, 139), micro(300, 309)]
     assert verdict.false_alarms == [macro(10, 24), macro(100, 118), macro(200, 209)]
-    result = evaluate([recording, Recording([], [micro(0, 5)])])
+    result = evaluate([recording, VideoIntervals([], [micro(0, 5)])])
     assert result == Evaluation(Counts(1, 3, 1), Counts(1, 1, 1))
     assert result.overall == Counts(2, 4, 2)
     assert (result.overall.precision, result.overall.recall) == (2 / 6, 2 / 4)
@@ -87,7 +94,7 @@ def test_hand_counted_recording():
 
 
 def test_unsure_annotations_are_neither_hit_nor_false_alarm():
-    recording = Recording(
+    recording = VideoIntervals(
         truth=[macro(10, 39)],
         predicted=[macro(10, 39), micro(100, 109), micro(115, 124), micro(116, 125), macro(95, 130)],
         ignored=[macro(100, 119)],
@@ -96,7 +103,7 @@ def test_unsure_annotations_are_neither_hit_nor_false_alarm():
     assert verdict.forgiven == [micro(100, 109), micro(115, 124), macro(95, 130)]
     assert verdict.false_alarms == [micro(116, 125)]
     assert evaluate([recording]) == Evaluation(Counts(1, 0, 0), Counts(0, 1, 0))
-    unseen = Recording(truth=[], predicted=[], ignored=[macro(1, 9)])
+    unseen = VideoIntervals(truth=[], predicted=[], ignored=[macro(1, 9)])
     assert evaluate([unseen]) == Evaluation()
 
 
@@ -148,14 +155,14 @@ def test_matching_is_one_to_one_and_optimal(truth, predicted, iou):
 @settings(deadline=None)
 @given(interval_lists(), interval_lists(), interval_lists(most=2))
 def test_every_interval_gets_one_verdict(truth, predicted, ignored):
-    verdict = judge(Recording(truth, predicted, ignored))
+    verdict = judge(VideoIntervals(truth, predicted, ignored))
     assert sorted([t for t, _ in verdict.hits] + verdict.missed) == sorted(truth)
     assert sorted([p for _, p in verdict.hits] + verdict.false_alarms + verdict.forgiven) == sorted(predicted)
-    plain = evaluate([Recording(truth, predicted)])
-    lenient = evaluate([Recording(truth, predicted, ignored)])
+    plain = evaluate([VideoIntervals(truth, predicted)])
+    lenient = evaluate([VideoIntervals(truth, predicted, ignored)])
     assert lenient.overall.tp == plain.overall.tp
     assert lenient.overall.fp == plain.overall.fp - len(verdict.forgiven)
-    swapped = evaluate([Recording(predicted, truth)])
+    swapped = evaluate([VideoIntervals(predicted, truth)])
     assert (swapped.macro.tp, swapped.macro.fp, swapped.macro.fn) == (plain.macro.tp, plain.macro.fn, plain.macro.fp)
 
 
@@ -175,7 +182,7 @@ def many_recordings(n_videos=200, n_intervals=50, seed=0):
             Interval(int(m), int(m) + 5, int(m) + 10, EXPRESSION_TYPES[o % 2])
             for m, o in zip(moved, onsets, strict=True)
         ]
-        recordings.append(Recording(truth, said, subject=f"s{v % 20}", n_ticks=9100))
+        recordings.append(VideoIntervals(truth, said, subject=f"s{v % 20}", n_ticks=9100))
     return recordings
 
 
@@ -200,8 +207,10 @@ def test_counts_by_subject_add_up():
 
 def test_apex_error():
     recordings = [
-        Recording([macro(0, 19, apex=10), macro(50, 69, apex=60)], [macro(0, 19, apex=13), macro(50, 69, apex=55)]),
-        Recording([macro(0, 9, apex=0)], [macro(30, 39)]),
+        VideoIntervals(
+            [macro(0, 19, apex=10), macro(50, 69, apex=60)], [macro(0, 19, apex=13), macro(50, 69, apex=55)]
+        ),
+        VideoIntervals([macro(0, 9, apex=0)], [macro(30, 39)]),
     ]
     error = apex_error(recordings)
     assert (error.n, error.mean_ticks, error.median_ticks) == (2, 4.0, 4.0)
@@ -210,7 +219,9 @@ def test_apex_error():
 
 
 def test_iou_histogram_and_curve():
-    recordings = [Recording([macro(0, 9), macro(50, 59), micro(80, 89)], [macro(0, 9), macro(56, 65), macro(80, 89)])]
+    recordings = [
+        VideoIntervals([macro(0, 9), macro(50, 59), micro(80, 89)], [macro(0, 9), macro(56, 65), macro(80, 89)])
+    ]
     counts, edges = iou_histogram(recordings)
     assert edges.tolist() == pytest.approx([i / 10 for i in range(11)])
     assert counts.tolist() == [1, 0, 1, 0, 0, 0, 0, 0, 0, 1]  # 4 / 16 for the second
@@ -220,32 +231,32 @@ def test_iou_histogram_and_curve():
 
 
 def test_kappa_by_hand():
-    recordings = [Recording([macro(0, 49)], [macro(10, 59)], n_ticks=100)]
+    recordings = [VideoIntervals([macro(0, 49)], [macro(10, 59)], n_ticks=100)]
     observed, chance = 0.8, 0.5 * 0.5 + 0.5 * 0.5
     assert cohen_kappa(recordings) == pytest.approx((observed - chance) / (1 - chance))
-    both = [Recording([macro(0, 9), micro(5, 9)], [macro(0, 9), micro(5, 9)], n_ticks=20)]
+    both = [VideoIntervals([macro(0, 9), micro(5, 9)], [macro(0, 9), micro(5, 9)], n_ticks=20)]
     assert cohen_kappa(both) == 1.0
-    assert cohen_kappa([Recording(both[0].truth, [macro(0, 9)], n_ticks=20)]) < 1.0
-    unsure = [Recording([macro(0, 49)], [macro(10, 59)], ignored=[macro(0, 9), macro(50, 59)], n_ticks=100)]
+    assert cohen_kappa([VideoIntervals(both[0].truth, [macro(0, 9)], n_ticks=20)]) < 1.0
+    unsure = [VideoIntervals([macro(0, 49)], [macro(10, 59)], ignored=[macro(0, 9), macro(50, 59)], n_ticks=100)]
     assert cohen_kappa(unsure) == 1.0
-    assert math.isnan(cohen_kappa([Recording([], [], n_ticks=9)]))
+    assert math.isnan(cohen_kappa([VideoIntervals([], [], n_ticks=9)]))
     with pytest.raises(ValueError, match="number of ticks"):
-        cohen_kappa([Recording([], [])])
+        cohen_kappa([VideoIntervals([], [])])
     with pytest.raises(ValueError, match="tick 59 of a recording of 55"):
-        cohen_kappa([Recording([macro(0, 49)], [macro(10, 59)], n_ticks=55)])
+        cohen_kappa([VideoIntervals([macro(0, 49)], [macro(10, 59)], n_ticks=55)])
 
 
 def test_bootstrap_resamples_subjects():
-    alike = [Recording([macro(0, 9), micro(20, 29)], [macro(0, 9)], subject=str(s)) for s in range(8)]
+    alike = [VideoIntervals([macro(0, 9), micro(20, 29)], [macro(0, 9)], subject=str(s)) for s in range(8)]
     bounds = bootstrap_f1(alike, samples=200)
     assert bounds == {"macro": (1.0, 1.0), "micro": (0.0, 0.0), "overall": (pytest.approx(2 / 3),) * 2}
-    half = [Recording([macro(0, 9)], [macro(0, 9)] if s % 2 else [], subject=str(s)) for s in range(30)]
+    half = [VideoIntervals([macro(0, 9)], [macro(0, 9)] if s % 2 else [], subject=str(s)) for s in range(30)]
     low, high = bootstrap_f1(half, seed=1)["macro"]
     assert low < evaluate(half).macro.f1 < high
     assert (low, high) == bootstrap_f1(half, seed=1)["macro"]
     narrow = bootstrap_f1(half, level=0.5, seed=1)["macro"]
     assert low < narrow[0] < narrow[1] < high
-    one_person = [Recording(r.truth, r.predicted, subject="same") for r in half]
+    one_person = [VideoIntervals(r.truth, r.predicted, subject="same") for r in half]
     assert bootstrap_f1(one_person)["macro"] == (pytest.approx(2 / 3),) * 2
     with pytest.raises(ValueError, match="no recording"):
         bootstrap_f1([])

@@ -21,11 +21,11 @@ from facespot.spotting.learning.auw_graph import au_adjacency, count_units
 from facespot.spotting.learning.auw_losses import binary_focal, detection_loss, ends_focal
 from facespot.spotting.learning.auw_targets import TargetSettings, detection_targets
 from facespot.spotting.learning.auw_training import AuwRecipe, AuwTrainer, auw_trainer, train_auw_gcn
-from facespot.spotting.learning.from_points import STATE_NAME
 from facespot.spotting.learning.interval_videos import pair_intervals
 from facespot.spotting.learning.point_videos import pair_points
+from facespot.spotting.learning.training import STATE_NAME
 from facespot.spotting.readers.auw_decoding import AuwDecoding, decode_detections
-from facespot.spotting.readers.auw_features import motion_statistics, segment_ranges, tick_motion, with_context
+from facespot.spotting.readers.auw_features import motion_statistics, tick_motion, window_ranges, with_context
 from facespot.spotting.spotter import Spotter
 from small_set import clip, small_records, store_features
 
@@ -48,7 +48,7 @@ def videos(prepared):
     return pair_intervals(prepared, coded_records())[0]
 
 
-def stretch_features(positions, segment=None):
+def moving_features(positions, segment=None):
     """Features whose ten ROIs move through positions (n, 10, 2), snippets as extraction makes them."""
     n = len(positions)
     segment = np.zeros(n, np.int32) if segment is None else segment
@@ -98,7 +98,7 @@ def test_motion_is_that_from_each_tick_to_the_next(lengths):
     rng = np.random.default_rng(0)
     positions = rng.normal(size=(sum(lengths), 10, 2))
     segment = np.repeat(np.arange(len(lengths)), lengths).astype(np.int32)
-    features = stretch_features(positions, segment)
+    features = moving_features(positions, segment)
     motion = tick_motion(features)
     expected = np.zeros((sum(lengths), 12, 2))
     steps = np.diff(positions, axis=0)
@@ -110,7 +110,7 @@ def test_motion_is_that_from_each_tick_to_the_next(lengths):
     assert not tick_motion(broken)[: lengths[0]].any()
 
 
-def test_statistics_are_those_of_the_moving_nodes_in_the_stretches():
+def test_statistics_are_those_of_the_moving_nodes_in_the_segments():
     rng = np.random.default_rng(1)
     motion = np.zeros((50, 12, 2), np.float32)
     moving = [0, 1, 2, 3, 4, 5, 8, 9, 10, 11]
@@ -124,8 +124,8 @@ def test_statistics_are_those_of_the_moving_nodes_in_the_stretches():
         motion_statistics([(motion, [])])
 
 
-def test_segments_tile_a_stretch_and_bring_their_context():
-    assert segment_ranges(3, 520) == [(3, 259), (259, 515), (515, 520)]
+def test_windows_tile_a_segment_and_bring_their_context():
+    assert window_ranges(3, 520) == [(3, 259), (259, 515), (515, 520)]
     motion = np.arange(600, dtype=np.float32)[:, None, None] * np.ones((12, 2), np.float32)
     part = with_context(motion, (3, 520), 259, 256)
     assert part.shape == (270, 12, 2)
@@ -225,7 +225,7 @@ def test_network_shapes_and_what_a_tick_sees():
         AUWGCN(adjacency=torch.eye(10))
 
 
-def test_a_segment_with_context_answers_like_the_whole():
+def test_a_window_with_context_answers_like_the_whole():
     torch.manual_seed(0)
     network = AUWGCN(AUWGCNConfig(graph=4, width=8)).eval()
     motion = torch.randn(1, 300, 12, 2)
@@ -270,7 +270,7 @@ def test_decoding_keeps_to_its_limits():
     assert [i.apex for i in decode_detections(apex, ends, [(0, n)], AuwDecoding(keep=(2, 5)))] == tops[-2:]
     # Offset scores where the onset should be: no expression.
     assert decode_detections(apex, ends[..., [1, 0, 2]], [(0, n)]) == []
-    # No expression reaches beyond its stretch.
+    # No expression reaches beyond its segment.
     parts = decode_detections(apex, ends, [(0, 576), (576, n)], AuwDecoding(keep=(20, 5)))
     assert [i.apex for i in parts] == tops[:-1]
     assert decode_detections(np.zeros((0, 2)), np.zeros((0, 2, 3)), []) == []
@@ -373,17 +373,26 @@ def test_same_seed_same_bytes_also_when_resumed(videos, tmp_path):
         train_auw_gcn(videos, tiny(), tmp_path / "parts")
 
 
-def test_only_segments_with_an_expression_are_learnt_from(videos):
+def test_weights_of_another_training_do_not_stay_and_epochs_can_be_added(videos, tmp_path):
+    train_auw_gcn(videos, tiny(2), tmp_path)
+    longer = train_auw_gcn(videos, tiny(3), tmp_path).read_bytes()
+    assert longer == train_auw_gcn(videos, tiny(3), tmp_path / "whole").read_bytes()
+    (tmp_path / STATE_NAME).unlink()
+    weights = train_auw_gcn(videos, tiny(3, rate=0.02), tmp_path)
+    assert load_checkpoint(weights).notes["recipe"]["rate"] == 0.02
+
+
+def test_only_windows_with_an_expression_are_learnt_from(videos):
     n = 600
     positions = np.random.default_rng(0).normal(size=(n, 10, 2))
-    features = stretch_features(positions)
+    features = moving_features(positions)
     units = (parse_aus("12"),)
     video = replace(videos[0], features=features, intervals=(Interval(300, 310, 320, "macro"),), units=units)
     trainer = AuwTrainer([video], tiny())
-    assert len(trainer._segments) == 1
-    assert np.flatnonzero(trainer._segments.apex[0, :, 0]).tolist() == list(range(310 - 256 - 3, 310 - 256 + 4))
+    assert len(trainer._windows) == 1
+    assert np.flatnonzero(trainer._windows.apex[0, :, 0]).tolist() == list(range(310 - 256 - 3, 310 - 256 + 4))
     late = replace(video, intervals=(Interval(560, 570, 580, "micro"),))
-    valid = AuwTrainer([late], tiny())._segments.valid
+    valid = AuwTrainer([late], tiny())._windows.valid
     assert valid.sum() == 600 - 512
 
 
@@ -426,7 +435,7 @@ def test_a_fold_learns_nothing_from_whom_it_leaves_out(prepared, videos, tmp_pat
     some = pair_points(prepared, sample_points(records, 0), {"p1", "p2"})[0]
     trainer = auw_trainer(some, tiny(), records=records)
     alike = AuwTrainer([v for v in videos if v.subject != "p0"], tiny())
-    assert trainer._fingerprint == alike._fingerprint
+    assert trainer.fingerprint == alike.fingerprint
     # Other units of the left-out subject leave the graph alone.
     units = [parse_aus("25" if subject == "p0" else "1+2+12") for subject in records["subject"]]
     again = auw_trainer(some, tiny(), records=records.assign(aus=units))

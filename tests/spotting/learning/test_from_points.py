@@ -14,19 +14,20 @@ from facespot.models.context import ContextSpotter, pack_ensemble
 from facespot.spotting.datasets.sampling import sample_points
 from facespot.spotting.intervals import EXPRESSION_TYPES, Interval, Point
 from facespot.spotting.learning.durations import motion_extents
-from facespot.spotting.learning.from_points import STATE_NAME, WEIGHTS_NAME, PointTrainer, train
+from facespot.spotting.learning.from_points import PointTrainer, train
 from facespot.spotting.learning.learners import inside_loss, known_class_loss
 from facespot.spotting.learning.point_videos import (
     PointVideo,
     Window,
     certainly_neutral,
     draw_windows,
+    learning_segments,
     outside_extents,
     pair_points,
-    stretches,
 )
 from facespot.spotting.learning.pseudo_labels import PseudoLabels, PseudoLabelSettings
 from facespot.spotting.learning.recipes import PointRecipe
+from facespot.spotting.learning.training import STATE_NAME, WEIGHTS_NAME
 from facespot.spotting.spotter import Spotter
 from small_set import CONTEXT, clip, small_records, store_features, tiny
 
@@ -144,7 +145,7 @@ def test_a_state_of_another_training_or_a_damaged_one_is_refused(videos, tmp_pat
     train(videos, tiny(epochs=1), tmp_path)
     for recipe, seed, some in (
         (tiny(epochs=1), 1, videos),
-        (tiny(epochs=2), 0, videos),
+        (tiny(epochs=1, rate=1e-2), 0, videos),
         (tiny(epochs=1), 0, videos[1:]),
     ):
         with pytest.raises(WeightsError, match="other data, recipe"):
@@ -191,6 +192,38 @@ def test_every_ablation_runs_finite_and_differs(plain, change, tmp_path):
     assert load_checkpoint(weights).digest != unchanged
 
 
+def test_weights_of_another_training_do_not_stay(videos, tmp_path):
+    recipe = tiny("context", epochs=1)
+    old = train(videos, recipe, tmp_path).read_bytes()
+    (tmp_path / STATE_NAME).unlink()
+    other = replace(recipe, rate=1e-2)
+    weights = train(videos, other, tmp_path)
+    assert load_checkpoint(weights).notes["recipe"]["rate"] == 1e-2
+    assert weights.read_bytes() != old
+
+    class Stop(Exception):
+        pass
+
+    def stop(report):
+        raise Stop
+
+    (tmp_path / STATE_NAME).unlink()
+    with pytest.raises(Stop):
+        train(videos, replace(recipe, epochs=2), tmp_path, progress=stop)
+    assert not weights.exists(), "until it is done there are no weights of this training"
+
+
+def test_more_epochs_later_end_like_more_epochs_at_once(videos, tmp_path):
+    whole = train(videos, tiny("context", epochs=3), tmp_path / "whole").read_bytes()
+    first = train(videos, tiny("context", epochs=2), tmp_path / "parts").read_bytes()
+    seen = []
+    longer = train(videos, tiny("context", epochs=3), tmp_path / "parts", progress=seen.append)
+    assert [report.epoch for report in seen] == [2]
+    assert first != longer.read_bytes() == whole
+    with pytest.raises(WeightsError, match="learnt for 3 epochs, and 2 were asked for"):
+        train(videos, tiny("context", epochs=2), tmp_path / "parts")
+
+
 def test_videos_without_points_and_classes_without_any_do_no_harm(videos, tmp_path):
     only_macro = [replace(v, points=tuple(p for p in v.points if p.type == "macro")[:1]) for v in videos]
     for network in ("journal", "iclr2025", "context"):
@@ -206,8 +239,8 @@ def test_videos_without_points_and_classes_without_any_do_no_harm(videos, tmp_pa
         train([], tiny(), tmp_path / "none")
 
 
-def test_windows_tile_the_stretches_and_keep_every_point(videos):
-    found = stretches(videos)
+def test_windows_tile_the_segments_and_keep_every_point(videos):
+    found = learning_segments(videos)
     n_points = sum(len(s.points) for s in found)
     for epoch in range(20):
         windows = draw_windows(found, 96, 1.0, True, torch.Generator().manual_seed(epoch))
@@ -221,38 +254,38 @@ def test_windows_tile_the_stretches_and_keep_every_point(videos):
     assert all(w.points for w in busy)
 
 
-def test_ticks_far_from_every_point_of_the_stretch_are_certainly_neutral(videos):
-    stretch = replace(stretches(videos)[0], points=(Point(20, "micro"), Point(150, "macro")))
-    free = certainly_neutral(Window(stretch, 30, 140, False), (50, 12))
+def test_ticks_far_from_every_point_of_the_segment_are_certainly_neutral(videos):
+    segment = replace(learning_segments(videos)[0], points=(Point(20, "micro"), Point(150, "macro")))
+    free = certainly_neutral(Window(segment, 30, 140, False), (50, 12))
     # The micro-expression before the window and the macro-expression after it count.
     assert free.nonzero()[:, 0].tolist() == list(range(33 - 30, 100 - 30))
 
 
 def test_all_that_lies_outside_the_ranges_of_the_landmarks_is_neutral_on_request(videos):
-    stretch = replace(stretches(videos)[0], points=(Point(20, "micro"), Point(150, "macro")))
-    free = outside_extents(Window(stretch, 30, 140, False), [(10, 35), (130, 160)], margin=4)
+    segment = replace(learning_segments(videos)[0], points=(Point(20, "micro"), Point(150, "macro")))
+    free = outside_extents(Window(segment, 30, 140, False), [(10, 35), (130, 160)], margin=4)
     assert free.nonzero()[:, 0].tolist() == list(range(40 - 30, 126 - 30))
     with pytest.raises(ValueError, match="margin"):
         PseudoLabelSettings(margin=4)
     bold = PointTrainer(videos, tiny("context").with_labels(durations="landmarks", margin=4))
-    stretch = bold._stretches[0]
-    window = Window(stretch, 0, len(stretch), False)
+    segment = bold._segments[0]
+    window = Window(segment, 0, len(segment), False)
     answer = bold.learner.answer(0, [window], torch.device("cpu"))
-    neutral = torch.zeros(len(stretch), dtype=torch.bool)
+    neutral = torch.zeros(len(segment), dtype=torch.bool)
     neutral[bold._targets(0, answer, 0, window, 2, torch.Generator()).neutral] = True
-    for first, last in motion_extents(stretch.geometry, stretch.points).values():
+    for first, last in motion_extents(segment.geometry, segment.points).values():
         assert not neutral[first : last + 1].any()
-    assert neutral.sum() > 0.3 * len(stretch)
+    assert neutral.sum() > 0.3 * len(segment)
 
 
 def test_each_window_gets_its_own_part_of_the_extents(videos):
     trainer = PointTrainer(videos, tiny("context").with_labels(**LANDMARKS))
     seen = 0
-    for stretch in trainer._stretches:
-        whole = motion_extents(stretch.geometry, stretch.points)
+    for segment in trainer._segments:
+        whole = motion_extents(segment.geometry, segment.points)
         for point, (first, last) in whole.items():
             start = max(0, point.tick - 30)
-            window = Window(stretch, start, min(len(stretch), point.tick + 40), False)
+            window = Window(segment, start, min(len(segment), point.tick + 40), False)
             answer = trainer.learner.answer(0, [window], torch.device("cpu"))
             column = EXPRESSION_TYPES.index(point.type)
             others = [extent for p, extent in whole.items() if p != point and p.type == point.type]
@@ -276,7 +309,7 @@ def test_points_in_breaks_of_the_face_are_lost_and_others_keep_their_place():
         replace(features, segment=broken),
         (Point(50, "macro"), Point(105, "micro"), Point(150, "micro")),
     )
-    first, second = stretches([video])
+    first, second = learning_segments([video])
     assert first.points == (Point(50, "macro"),)
     assert second.points == (Point(40, "micro"),)
     assert np.array_equal(second.snippets[40], features.snippets[150])

@@ -20,7 +20,7 @@ from facespot.spotting.learning.losses import (
 )
 from facespot.spotting.learning.pseudo_labels import PseudoLabels, PseudoLabelSettings, pseudo_labels
 from facespot.spotting.reference.losses import DATASET_WEIGHTS, reference_loss
-from golden import load_golden, needs_golden, points_of
+from golden import golden_cases, load_golden, points_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +28,7 @@ TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 
 
 def golden_batch(case):
-    arrays = load_golden(f"losses_{case}")
+    arrays = load_golden(case)
     tensors = {k: torch.from_numpy(arrays[k]) for k in ("feat", "attn_feat", "intensity", "apex")}
     leaves = {k: tensors[k].requires_grad_() for k in ("feat", "intensity", "apex")}
     output = GIMOutput(tensors["feat"], tensors["attn_feat"], tensors["intensity"][..., 0], tensors["apex"])
@@ -45,8 +45,7 @@ def golden_batch(case):
     return arrays, output, targets, leaves
 
 
-@needs_golden
-@pytest.mark.parametrize("case", range(8))
+@pytest.mark.parametrize("case", golden_cases("losses"))
 def test_targets_match_the_authors(case):
     arrays, output, targets, _ = golden_batch(case)
     samples = []
@@ -65,9 +64,10 @@ def test_targets_match_the_authors(case):
     np.testing.assert_allclose(intensity[ours], arrays["con_intensity"][theirs], **TOLERANCE)
 
 
-@needs_golden
-@pytest.mark.parametrize("dataset", DATASET_WEIGHTS)
-@pytest.mark.parametrize("case", range(8))
+@pytest.mark.parametrize(
+    ("case", "dataset"),
+    [(c, d) for c in golden_cases("losses") for d in DATASET_WEIGHTS if f"total.{d}" in load_golden(c)],
+)
 def test_values_and_gradients_match_the_authors(case, dataset):
     arrays, output, targets, leaves = golden_batch(case)
     loss = reference_loss(output, targets, dataset)

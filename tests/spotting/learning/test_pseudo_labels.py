@@ -7,15 +7,12 @@ import pytest
 import torch
 from facespot.spotting.intervals import EXPRESSION_TYPES, Point
 from facespot.spotting.learning.pseudo_labels import PseudoLabelSettings, pseudo_labels, pseudo_neutral
-from golden import load_golden, needs_golden, points_of
+from golden import golden_cases, load_golden, points_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-GOLDEN_CASES = [f"pseudo_stage{s}_{i}" for s, n in ((1, 4), (2, 4), (3, 9)) for i in range(n)]
 
-
-@needs_golden
-@pytest.mark.parametrize("case", GOLDEN_CASES)
+@pytest.mark.parametrize("case", golden_cases("pseudo"))
 def test_matches_the_authors(case):
     arrays = load_golden(case)
     reference, epoch = PseudoLabelSettings.reference(), int(arrays["epoch"])

@@ -1,0 +1,154 @@
+"""Options that `spot train` and `spot evaluate --loso` share: the recipe, and how errors are reported."""
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from ..errors import FacespotError
+
+if TYPE_CHECKING:
+    from ..spotting.learning.auw_training import AuwRecipe
+    from ..spotting.learning.recipes import PointRecipe
+
+FILE = click.Path(path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+SHIPPED = "shipped"
+AUW_GCN = "auw-gcn"
+_OF_POINTS = ("size", "labels", "durations", "overlap", "k_c", "intensity_loss", "without_iac")
+
+_RECIPE_OPTIONS = (
+    click.option(
+        "--model",
+        type=click.Choice(["context", "journal", "iclr2025", AUW_GCN]),
+        default="context",
+        show_default=True,
+        help="Network: facespot's own, one of the two published variants of GIM, or AUW-GCN, the comparison method, "
+        "which learns from onset, apex, offset and action units.",
+    ),
+    click.option(
+        "--preset",
+        type=click.Choice(["own", "samm-lv", "casme2"]),
+        default="own",
+        show_default=True,
+        help="Whose loss weights.",
+    ),
+    click.option(
+        "--size",
+        type=click.Choice(["small", "paper"]),
+        default="small",
+        show_default=True,
+        help="Network and schedule that a CPU can train, or the published ones (needs a GPU).",
+    ),
+    click.option("--epochs", type=click.IntRange(1), help="Instead of the preset's; with --init, of the tuning's."),
+    click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate, likewise."),
+    click.option(
+        "--labels",
+        type=click.Choice(["gim", "hard", "cosine", "class-mean"]),
+        default="gim",
+        show_default=True,
+        help="How a point becomes labels of the frames around it.",
+    ),
+    click.option(
+        "--durations",
+        type=click.Choice(["landmarks", "intensity"]),
+        help="What tells how long an expression lasts: the landmarks around its point, or the intensity learnt so "
+        "far, as in the papers.  [default: landmarks for context, intensity for journal and iclr2025]",
+    ),
+    click.option(
+        "--overlap",
+        type=click.Choice(["random", "higher", "lower"]),
+        default="random",
+        show_default=True,
+        help="Which label a frame keeps that two points claim.",
+    ),
+    click.option("--k-c", type=click.IntRange(8), metavar="FRAMES", help="k_c of macro-expressions.  [default: 32]"),
+    click.option("--intensity-loss", type=click.Choice(["mse", "bce"]), default="mse", show_default=True),
+    click.option("--without-iac", is_flag=True, help="Leave out the intensity-aware contrastive loss."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of points and training."),
+    click.option(
+        "--init",
+        metavar="FILE|shipped",
+        help="Tune these weights instead of starting anew; 'shipped' are those that come with facespot.",
+    ),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
+)
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+FPS = click.option(
+    "--fps", type=click.FloatRange(0, min_open=True), metavar="RATE", help="Of tables that count frames."
+)
+
+
+def with_recipe(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_RECIPE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def reporting(command: Callable[..., None]) -> Callable[..., None]:
+    """Errors that a user can act on become one line and their exit code."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except FacespotError as error:
+            click.echo(f"spot: error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except OSError as error:
+            click.echo(f"spot: error: {error}", err=True)
+            sys.exit(1)
+
+    return run
+
+
+def recipe_of(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | AuwRecipe":
+    """ticks: length of each video to learn from."""
+    from dataclasses import replace
+
+    from ..spotting.learning.auw_training import AuwRecipe
+    from ..spotting.learning.pseudo_labels import PseudoLabelSettings
+    from ..spotting.learning.recipes import PointRecipe
+
+    if options["model"] == AUW_GCN:
+        source = click.get_current_context().get_parameter_source
+        for name in _OF_POINTS:
+            if source(name) is not ParameterSource.DEFAULT:
+                raise click.UsageError(f"--{name.replace('_', '-')} is for learning from points, not for {AUW_GCN}")
+        recipe = AuwRecipe.preset(options["preset"])
+        return replace(recipe, epochs=options["epochs"] or recipe.epochs, rate=options["rate"] or recipe.rate)
+    try:
+        recipe = PointRecipe.preset(options["preset"], options["model"], options["size"])
+        if options["init"] and options["model"] == "context":
+            recipe = PointRecipe.tuning(options["preset"], ticks)
+        recipe = replace(recipe, epochs=options["epochs"] or recipe.epochs, rate=options["rate"] or recipe.rate)
+        labels = {"strategy": options["labels"].replace("-", "_"), "overlap": options["overlap"]}
+        if options["durations"] not in (None, recipe.labels.durations):
+            rules = PseudoLabelSettings.own() if options["durations"] == "landmarks" else PseudoLabelSettings()
+            labels |= {"durations": rules.durations, "certain": rules.certain, "margin": None}
+        if options["k_c"]:
+            labels["duration"] = (options["k_c"], recipe.labels.duration[1])
+        recipe = recipe.with_labels(**labels).with_loss(intensity=options["intensity_loss"])
+        return recipe.with_loss(contrastive=0.0) if options["without_iac"] else recipe
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def counted(count: int, nouns: str) -> str:
+    """nouns: the plural of one that takes an s."""
+    return f"{count} {nouns if count != 1 else nouns[:-1]}"
+
+
+def initial_weights(name: str | None, stack: ExitStack) -> Path | None:
+    if name != SHIPPED:
+        return None if name is None else Path(name)
+    from importlib.resources import as_file, files
+
+    from ..spotting.spotter import DEFAULT_WEIGHTS
+
+    return stack.enter_context(as_file(files("facespot.weights") / DEFAULT_WEIGHTS))
