@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "facespot.commands.prepare:prepare",
         "Compute the features of a whole data set, resumable, in parallel.",
     ),
+    "label": ("facespot.commands.label:label", "Correct by hand what was found, code blindly, audit; in the browser."),
     "train": ("facespot.commands.train:train", "Learn from one labelled moment per expression."),
     "evaluate": ("facespot.commands.evaluate:evaluate", "Judge intervals, or train and judge subject by subject."),
     "simulate": ("facespot.commands.simulate:simulate", "Make a simulated twin of an annotated data set."),
