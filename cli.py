@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from .spotting.output.formats import FORMATS as FORMAT_NAMES
 from .version import __version__
 
 DEFAULT_COMMAND = "run"
@@ -26,7 +27,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("facespot.commands.evaluate:evaluate", "Judge intervals, or train and judge subject by subject."),
     "simulate": ("facespot.commands.simulate:simulate", "Make a simulated twin of an annotated data set."),
 }
-FORMAT_NAMES = ("csv", "json", "elan", "bids", "vtt", "textgrid")
 
 
 class LazyGroup(click.Group):

@@ -313,8 +313,7 @@ def _write(
     for format_name in formats:
         writer = get_writer(format_name)
         path = name.with_name(name.name + writer.suffix)
-        writer.write(result, path)
-        written.append(path)
+        written += writer.write(result, path)
     if plot:
         from ..spotting.output import plot as plotting
         from ..spotting.output.stills import face_squares, read_stills

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..extract.timebase import Timebase
+from .columns import typed_frame
 from .intervals import EXPRESSION_TYPES, Spot
+from .stimuli import Stimulus, stimulus_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +33,8 @@ class SpotResult:
     video: the path as it was given. intensity: (N,) expression intensity 0..1 per clock tick. segment: (N,) int,
     number of the unbroken stretch with a usable face, -1 where there is none. coverage: fraction of ticks with a
     usable face. warnings: one sentence each (damaged file, second face ...). provenance: JSON-serialisable account of
-    version, weights and options.
+    version, weights and options. stimuli: what was shown meanwhile, if the caller knows.
+    speaking: (N,) share of speech per tick, 0..1, None where the weights do not tell.
     Raises ValueError if the two curves do not fit the time base.
     """
 
@@ -43,6 +46,8 @@ class SpotResult:
     coverage: float
     warnings: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    stimuli: tuple[Stimulus, ...] = ()
+    speaking: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = self.timebase.n_ticks
@@ -51,8 +56,13 @@ class SpotResult:
                 f"a clock of {n} ticks needs curves of as many, got {self.intensity.shape} and {self.segment.shape}"
             )
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """`COLUMNS`, and `segment` where stimuli are known."""
+        return (*COLUMNS, "segment") if self.stimuli else COLUMNS
+
     def rows(self) -> list[dict[str, Any]]:
-        """One dict per spot, keyed by `COLUMNS`."""
+        """One dict per spot, keyed by `columns`."""
         return [
             {
                 "video": self.video,
@@ -64,15 +74,14 @@ class SpotResult:
                 "apex_frame": s.apex_frame,
                 "offset_frame": s.offset_frame,
                 "confidence": s.confidence,
+                **({"segment": stimulus_at(self.stimuli, s.apex_s)} if self.stimuli else {}),
             }
             for s in self.spots
         ]
 
     def to_frame(self) -> "pd.DataFrame":
-        """The spots as a table with the columns `COLUMNS`, also when there are none."""
-        import pandas as pd
-
-        return pd.DataFrame(self.rows(), columns=list(COLUMNS))
+        """The spots as a table with the columns `columns`, of the same types also when there are none."""
+        return typed_frame(self.rows(), self.columns)
 
     def count(self) -> dict[str, int]:
         """Number of spots of each type."""

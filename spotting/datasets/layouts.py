@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal
 
 from ...errors import VideoNotFoundError
 from ...extract.reading.video import IMAGE_SUFFIXES
-from . import casme2, casme3, own, samm_lv
+from . import casme2, casme3, own_records, samm_lv
 from .names import public_name
-from .own import VIDEO_SUFFIXES, video_key
+from .own_records import VIDEO_SUFFIXES, video_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,14 +130,14 @@ def check_layout(recordings: list[Recording], records: "pd.DataFrame | None" = N
 
 def match_videos(records: "pd.DataFrame", recordings: list[Recording]) -> "pd.DataFrame":
     """A copy of the table in which own videos named by the file name alone carry their whole path below the root."""
-    own_videos = {r.video for r in recordings if r.dataset == own.DATASET}
+    own_videos = {r.video for r in recordings if r.dataset == own_records.DATASET}
     by_name: dict[str, set[str]] = {}
     for video in own_videos:
         by_name.setdefault(video.rpartition("/")[2], set()).add(video)
 
     def full(dataset: str, video: str) -> str:
         candidates = by_name.get(video, set())
-        if dataset != own.DATASET or video in own_videos or len(candidates) != 1:
+        if dataset != own_records.DATASET or video in own_videos or len(candidates) != 1:
             return video
         return next(iter(candidates))
 
@@ -165,7 +165,7 @@ def _recording(
         known = (casme3.DATASET, film[0], f"{film[0]}_{film[1]}", casme3.FPS)
     else:
         video = video_key(path.relative_to(root).as_posix() if path != root else root.resolve().name)
-        known = (own.DATASET, video, video, None)
+        known = (own_records.DATASET, video, video, None)
     dataset, subject, video, fps = known
     return Recording(dataset, subject, video, path, kind, fps if kind == "images" else None, n_images, gaps)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from ...errors import AnnotationError
 from ...extract.timebase import CLOCK_HZ
 from ..datasets.annotations import read_annotations
-from ..datasets.own import video_key
+from ..datasets.own_records import video_key
 from ..datasets.records import close_open_offsets, type_of_name
 from ..intervals import ExpressionType, Interval
 from .metrics import VideoIntervals

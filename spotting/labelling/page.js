@@ -424,7 +424,7 @@ function drawRows() {
     row.append(element("td", "kind", e.type));
     for (const moment of ["onset", "apex", "offset"]) row.append(element("td", "", stamp(e[moment])));
     row.append(element("td", "", e.confidence === null ? "" : e.confidence.toFixed(2)));
-    const said = { open: "?", accepted: e.machine ? (e.moved ? "corrected" : "accepted") : "added", rejected: "rejected" };
+    const said = { open: "to judge", accepted: e.machine ? (e.moved ? "corrected" : "accepted") : "added", rejected: "rejected" };
     row.append(element("td", "", said[e.status]));
     return row;
   });

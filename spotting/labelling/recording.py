@@ -19,13 +19,13 @@ from ...extract.timebase import Timebase
 from ...files import replacing
 from ...version import __version__
 from ..intervals import Interval
-from ..output.formats import WRITERS, get_writer
+from ..output.formats import get_writer
 from ..result import SpotResult
 from .events import ActError, CodedEvent, History, event_from_json, event_to_json
 from .journal import Journal, read_journal
 
 # What is written beside the journal at every act.
-FORMATS = tuple(name for name in ("csv", "elan", "boris") if name in WRITERS)
+FORMATS = ("csv", "elan", "boris")
 _CODER = re.compile(r"\w[\w-]{0,39}")
 
 

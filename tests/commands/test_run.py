@@ -163,7 +163,7 @@ def test_every_format_and_the_plot_land_under_output(engine, videos, tmp_path):
     assert run.exit_code == 0, run.stderr
     assert {p.name for p in out.iterdir()} == {
         "clip.spots.csv", "clip.spots.json", "clip.spots.eaf", "clip_events.tsv", "clip.spots.vtt",
-        "clip.spots.TextGrid",
+        "clip.spots.TextGrid", "clip_events.json",
     }  # fmt: skip
     assert not list(tmp_path.glob("*.csv"))
     assert json.loads((out / "clip.spots.json").read_text())["version"] == __version__
@@ -313,7 +313,7 @@ def test_extract_fills_the_cache_and_needs_no_network(engine, videos, tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["v", "--face", "biggest"], ["v", "--face", "-1"], ["v", "--format", "csv,xlsx"], ["v", "--fps", "0"],
+        ["v", "--face", "biggest"], ["v", "--face", "-1"], ["v", "--format", "csv,docx"], ["v", "--fps", "0"],
         ["v", "--type", "mini"], ["v", "--min-confidence", "2"], ["v", "--device", "tpu"], ["v", "--nonsense"],
         ["-q"], ["extract"],
     ],

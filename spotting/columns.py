@@ -1,0 +1,66 @@
+"""What the columns of a result hold: one table for the types of tables, BIDS sidecars, workbooks and documentation."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Column:
+    """kind: of its values, any of which may be missing. units: as BIDS writes them. levels: value -> meaning."""
+
+    kind: Literal["text", "real", "whole"]
+    description: str
+    units: str = ""
+    levels: Mapping[str, str] = field(default_factory=dict)
+
+
+TYPE_LEVELS = {
+    "macro": "macro-expression, an ordinary facial expression, half a second and longer",
+    "micro": "micro-expression, shorter than half a second",
+}
+DESCRIBED: dict[str, Column] = {
+    "video": Column("text", "The recording, as it was named when it was spotted"),
+    "face": Column("whole", "Number of the face that was followed, counted from 0"),
+    "type": Column("text", "Kind of expression", levels=TYPE_LEVELS),
+    "onset_s": Column("real", "First moment of the expression, from the first frame of the recording", "s"),
+    "apex_s": Column("real", "Moment of its greatest intensity, from the first frame of the recording", "s"),
+    "offset_s": Column("real", "Last moment of the expression, from the first frame of the recording", "s"),
+    "onset_frame": Column("whole", "Frame of the onset, counted from 0"),
+    "apex_frame": Column("whole", "Frame of the apex, counted from 0"),
+    "offset_frame": Column("whole", "Frame of the offset, counted from 0"),
+    "confidence": Column("real", "How sure the network is, from 0 to 1; no probability"),
+    "cut_off": Column(
+        "text",
+        "Whether the expression goes on where no usable face is seen any more",
+        levels={
+            "none": "seen from onset to offset",
+            "start": "it had begun when the face came into view or the recording began",
+            "end": "it still lasted when the face was lost or the recording ended",
+        },
+    ),
+    "peak_motion": Column(
+        "real", "How far the face moved from onset to apex, in percent of the distance between the eyes", "%"
+    ),
+    "regions": Column("text", "Which parts of the face moved, and where to"),
+    "speech": Column("real", "Share of the expression during which the person seems to speak, from 0 to 1"),
+    "head_motion": Column("real", "How far the head moved meanwhile, in percent of the distance between the eyes", "%"),
+    "segment": Column("text", "Stimulus or condition that was shown at the apex; empty between them"),
+}
+_DTYPES = {"text": "string", "real": "float64", "whole": "Int64"}
+
+
+def dtypes(columns: Iterable[str]) -> dict[str, str]:
+    """Column -> pandas' name of its type, of the columns that are described."""
+    return {name: _DTYPES[DESCRIBED[name].kind] for name in columns if name in DESCRIBED}
+
+
+def typed_frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> "pd.DataFrame":
+    """The rows as a table whose columns have their types also where there is no row, or no value in a column."""
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows), columns=list(columns))
+    return frame.astype(dtypes(columns))
