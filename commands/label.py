@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..cli import FaceChoice
 from ..errors import AnnotationError, FacespotError
 from ..files import user_cache_folder
 from .recipe_options import QUIET, reporting
@@ -49,16 +48,8 @@ _FOUND = (".spots.json", ".spots.csv")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the page.  [default: a free one]")
 @click.option("--no-browser", is_flag=True, help="Print the address instead of opening it.")
 @click.option("--fps", type=click.FloatRange(0, min_open=True), metavar="RATE", help="Of folders of images.")
-@click.option(
-    "--face",
-    type=FaceChoice(),
-    default="longest",
-    show_default=True,
-    metavar="N|longest|largest",
-    help="Whom to spot, where nothing was spotted yet.",
-)
 @click.option("--cache", metavar="DIR|none", help="Where features are kept.  [default: the user's cache folder]")
-@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="To spot with, likewise.")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="To spot with, where nothing was yet.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @QUIET
 @reporting
@@ -78,9 +69,10 @@ def label(
 ) -> None:
     """Correct by hand what was found in every VIDEO, on a page in your browser.
 
-    Shows the events of VIDEO.spots.json or .csv, or spots the video first. Every act is saved at once, to
-    VIDEO.labels.jsonl; beside it lie VIDEO.labels.csv, .eaf (ELAN) and .boris.tsv, and points.csv for `spot train`. The
-    page is served to this computer only. Stop with its button or Ctrl-C; the same command goes on later.
+    Shows the events of VIDEO.spots.json or .csv; where there are none yet, spots the video first. Every act is saved
+    at once, to VIDEO.labels.jsonl; beside it lie VIDEO.labels.csv, .eaf (ELAN) and .boris.tsv, and points.csv for
+    `spot train`. The page is served to this computer only. Stop with its button or Ctrl-C; the same command goes on
+    later.
     """
     from ..spotting.labelling.recording import Task
 
@@ -217,9 +209,7 @@ def _plan(
         raise FacespotError(f"--audit: {error}") from error
 
 
-def _compared(
-    videos: Sequence[Path], bases: dict[Path, Path], coders: tuple[str, str], fps: float | None
-) -> str:
+def _compared(videos: Sequence[Path], bases: dict[Path, Path], coders: tuple[str, str], fps: float | None) -> str:
     from ..spotting.labelling.comparison import CodedVideo, compare, explain
     from ..spotting.labelling.recording import Task, coded_by, read_times
 

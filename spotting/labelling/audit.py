@@ -195,8 +195,8 @@ def describe(result: AuditResult, total_s: float, watched_s: float, reviewing_s:
 
 
 def _concentration(n: int, level: float) -> float:
-    """Of the urn with `n` watched stretches. 1 would give the plug-in variance and normal tails, which are too narrow for
-    few stretches; this gives the unbiased variance and the width of Student's t."""
+    """Of the urn with `n` watched stretches. 1 would give the plug-in variance and normal tails, which are too narrow
+    for few stretches; this gives the unbiased variance and the width of Student's t."""
     if n < 2:
         return _LEAST_CONCENTRATION
     widening = (student.ppf((1 + level) / 2, n - 1) / normal.ppf((1 + level) / 2)) ** 2

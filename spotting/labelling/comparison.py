@@ -74,12 +74,8 @@ def compare(videos: Sequence[CodedVideo]) -> Agreement:
         # What is left matches across types when all have one.
         across = match([_typed(sides[0][i]) for i in left], [_typed(sides[1][j]) for j in right])
         agreement.renamed.extend((video, first[left[a]], second[right[b]]) for a, b in across)
-        agreement.only_first.extend(
-            (video, first[i]) for a, i in enumerate(left) if a not in {a for a, _ in across}
-        )
-        agreement.only_second.extend(
-            (video, second[j]) for b, j in enumerate(right) if b not in {b for _, b in across}
-        )
+        agreement.only_first.extend((video, first[i]) for a, i in enumerate(left) if a not in {a for a, _ in across})
+        agreement.only_second.extend((video, second[j]) for b, j in enumerate(right) if b not in {b for _, b in across})
     agreement.timing.update(_timing(agreement.matched))
     return agreement
 
@@ -135,9 +131,7 @@ def _timing(matched: Sequence[tuple[CodedVideo, CodedEvent, CodedEvent]]) -> dic
     for name in _MOMENTS if matched else ():
         times = [(v.timebase.frame_times, getattr(a, name), getattr(b, name)) for v, a, b in matched]
         late = np.array([t[b] - t[a] for t, a, b in times])
-        table[name] = Timing(
-            float(late.mean()), float(np.median(np.abs(late))), float(np.quantile(np.abs(late), 0.9))
-        )
+        table[name] = Timing(float(late.mean()), float(np.median(np.abs(late))), float(np.quantile(np.abs(late), 0.9)))
     return table
 
 

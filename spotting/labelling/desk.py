@@ -107,8 +107,8 @@ class Desk:
         return len(self.stretches) - sum(len(r.history.watched) for r in self.recordings)
 
     def audit(self) -> tuple[AuditResult, str]:
-        """The result of the audit, in figures and in words. From now on it takes no more labels: whoever knows the result
-        could no longer label blindly. Raises ActError while stretches are unwatched."""
+        """The result of the audit, in figures and in words. From now on it takes no more labels: whoever knows the
+        result could no longer label blindly. Raises ActError while stretches are unwatched."""
         if not self.stretches:
             raise ActError("this is no audit")
         if left := self.unwatched():

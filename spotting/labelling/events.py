@@ -2,15 +2,15 @@
 
 An act is a JSON object with the key `act`:
 
-| act    | further keys                                                   | what happens                                 |
-|--------|----------------------------------------------------------------|----------------------------------------------|
-| judge  | id, status (open, accepted, rejected)                          | an event is believed, or not                 |
-| change | id, some of onset, apex, offset, type                          | moved or renamed, and thereby accepted       |
-| add    | onset, offset, type, perhaps apex (the middle where it is not) | a new accepted event with the next free id   |
-| watch  | stretch, done (true or false)                                  | a stretch of an audit was watched to its end |
-| undo   |                                                                | takes the last act back                      |
-| redo   |                                                                | does again what was taken back last          |
-| close  |                                                                | the audit has told its result; no more acts  |
+| act    | further keys                             | what happens                                 |
+|--------|------------------------------------------|----------------------------------------------|
+| judge  | id, status (open, accepted, rejected)    | an event is believed, or not                 |
+| change | id, some of onset, apex, offset, type    | moved or renamed, and thereby accepted       |
+| add    | onset, offset, type, apex (or middle) | a new accepted event with the next free id   |
+| watch  | stretch, done (true or false)            | a stretch of an audit was watched to its end |
+| undo   |                                          | takes the last act back                      |
+| redo   |                                          | does again what was taken back last          |
+| close  |                                          | the audit has told its result; no more acts  |
 
 Whatever else an act holds (`key`, `at`) is kept and not read here.
 """
@@ -165,7 +165,9 @@ def _check(event: CodedEvent, n_frames: int) -> None:
 def machine_events(spots: Sequence[Spot]) -> tuple[CodedEvent, ...]:
     """What spotting found, numbered from 1 in order of time and judged by nobody yet."""
     return tuple(
-        CodedEvent(number, s.onset_frame, s.apex_frame, s.offset_frame, s.type, confidence=round(float(s.confidence), 3))
+        CodedEvent(
+            number, s.onset_frame, s.apex_frame, s.offset_frame, s.type, confidence=round(float(s.confidence), 3)
+        )
         for number, s in enumerate(sorted(spots), 1)
     )
 

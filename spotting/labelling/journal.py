@@ -53,7 +53,9 @@ class Journal:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError as error:
-                    raise FacespotError(f"{path}: another `spot label` is writing to it; close that one first") from error
+                    raise FacespotError(
+                        f"{path}: another `spot label` is writing to it; close that one first"
+                    ) from error
             header, acts, whole = _parse(path, file.read())
             file.truncate(whole)
             file.seek(whole)

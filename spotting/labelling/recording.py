@@ -164,8 +164,10 @@ class PointsTable:
         self.path = task.points(folder)
         self._recordings = recordings
         stems = Counter(r.path.stem for r in recordings)
-        self._names = [r.path.stem if stems[r.path.stem] == 1 else f"{r.path.absolute().parent.name}/{r.path.stem}"
-                       for r in recordings]
+        self._names = [
+            r.path.stem if stems[r.path.stem] == 1 else f"{r.path.absolute().parent.name}/{r.path.stem}"
+            for r in recordings
+        ]
         own = {r.labels.resolve() for r in recordings}
         self._others = [
             (Path(row["video"]).stem, row["type"], float(row["apex_s"]))

@@ -1,10 +1,11 @@
 """The local server behind the page of `spot label`.
 
 It listens on the loopback interface only and answers nobody who does not name it by that address (a `Host` of
-elsewhere is DNS rebinding) and does not know the random token that is the first part of every path. It hands out the page,
-the named recordings by their number, and nothing else: no path of a request ever becomes the path of a file.
+elsewhere is DNS rebinding) and does not know the random token that is the first part of every path. It hands out the
+page, the named recordings by their number, and nothing else: no path of a request ever becomes the path of a file.
 """
 
+import contextlib
 import hmac
 import json
 import secrets
@@ -29,7 +30,11 @@ from .events import ActError
 from .playable import write_playable
 
 LOOPBACK = "127.0.0.1"
-_PAGE = {"": ("page.html", "text/html"), "page.js": ("page.js", "text/javascript"), "page.css": ("page.css", "text/css")}
+_PAGE = {
+    "": ("page.html", "text/html"),
+    "page.js": ("page.js", "text/javascript"),
+    "page.css": ("page.css", "text/css"),
+}
 _MAX_BODY = 16_384  # bytes; an act is a few hundred
 _HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action 'none'; "
@@ -198,15 +203,11 @@ def serve(
             )
         )
         opened(f"http://{LOOPBACK}:{port}/{token}/")
-        try:
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn hands on the signal that it stopped for
             server.run(sockets=[listener])
-        except KeyboardInterrupt:  # uvicorn hands on the signal that it stopped for
-            pass
 
 
-def make_app(
-    desk: Desk, token: str, port: int, copies: Path, fps: float | None, stop: Callable[[], None]
-) -> ASGIApp:
+def make_app(desk: Desk, token: str, port: int, copies: Path, fps: float | None, stop: Callable[[], None]) -> ASGIApp:
     """The guarded application."""
     app = Starlette(routes=Pages(desk, copies, fps, stop).routes(token))
     app.router.redirect_slashes = False
