@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 from facespot.spotting.intervals import Interval
 
 
@@ -106,6 +107,20 @@ def until(said: str, process: subprocess.Popen, seconds: float = 20.0) -> str:
     text = process.stdout.read()
     assert said in text, text
     return text
+
+
+def numbered(n_frames: int, width: int = 160, height: int = 96) -> Iterator[np.ndarray]:
+    """Pictures that carry their number in eight vertical stripes, black for 0 and white for 1, the lowest bit left."""
+    for i in range(n_frames):
+        bits = np.array([(i >> bit) & 1 for bit in range(8)], np.uint8)
+        yield np.broadcast_to(np.repeat(16 + 220 * bits, width // 8)[None, :, None], (height, width, 3)).copy()
+
+
+def number_of(gray: np.ndarray) -> int:
+    """Which picture of `numbered` this (H, W) one is, whatever its size."""
+    height, width = gray.shape
+    middles = [int((bit + 0.5) * width / 8) for bit in range(8)]
+    return sum(int(gray[height // 2, x] > 128) << bit for bit, x in enumerate(middles))
 
 
 def write_spots(path: Path, found: Sequence[Interval], fps: float = 30.0) -> Path:
