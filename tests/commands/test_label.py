@@ -116,7 +116,11 @@ def test_what_is_written_other_programs_read(folder):
         "video,type,time_s\nclip,macro,0.800\nclip,micro,1.400\nclip,macro,3.167\n"
     )
     eaf = Eaf(str(folder / "clip.labels.eaf"))
-    assert [a[:2] for a in eaf.get_annotation_data_for_tier("micro")] == [(1333, 1667)]
+    assert [a[:3] for a in eaf.get_annotation_data_for_tier("expression")] == [
+        (600, 1100, "macro"),
+        (1333, 1667, "micro"),
+        (3000, 3300, "macro"),
+    ]
     for name in ("clip.labels.eaf", "clip.labels.boris.tsv", "clip.labels.csv", "points.csv"):
         records = read_annotations(folder / name)
         assert list(records["type"]) == ["macro", "micro", "macro"], name
