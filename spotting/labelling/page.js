@@ -459,8 +459,8 @@ function drawAudit() {
   const s = all[stretch];
   const done = all.filter((each) => each.done).length;
   $("stretch-name").textContent = `Stretch ${stretch + 1} of ${all.length}`;
-  $("stretch-told").textContent = `${session.videos[s.recording].name}, ${minutes(times[s.start])} to `
-    + `${minutes(endOf(s.end))}: mark every expression whose middle lies in it. ${done} watched.`;
+  $("stretch-told").textContent = `${minutes(times[s.start])} to ${minutes(endOf(s.end))}: mark every expression `
+    + `whose middle lies in it. ${done} watched so far.`;
   $("stretch-back").disabled = stretch === 0;
   $("stretch-done").hidden = done === all.length;
   $("result").hidden = done < all.length;

@@ -1,9 +1,12 @@
 """`spot label` as a browser meets it: saving, killing, who is let in, files for others, a second coder, audits."""
 
+import contextlib
 import csv
+import http.client
 import json
 import subprocess
 import sys
+import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -80,15 +83,22 @@ def test_killed_after_any_act_nothing_is_lost(folder):
     assert [r["onset_frame"] for r in rows(folder / "clip.labels.csv")] == ["18", "40", "90"]
 
 
-def test_killed_in_the_middle_of_a_burst_only_the_unanswered_is_open(folder):
+def test_killed_while_an_act_is_under_way_only_the_unanswered_is_open(folder):
+    answered = 0
+    for delay in (0.05, 0.11, 0.23):
+        with label_server(folder, "clip.mp4") as server:
+            assert answered <= len(server.events()) - len(FOUND)
+            answered = len(server.events()) - len(FOUND)
+            assassin = threading.Timer(delay, server.kill)
+            assassin.start()
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                while server.act({"act": "add", "onset": 5, "offset": 8, "type": "micro"}).status == 200:
+                    answered += 1
+            assassin.join()
     with label_server(folder, "clip.mp4") as server:
-        answered = 0
-        for i in range(40):
-            assert server.act({"act": "add", "onset": i, "offset": i + 3, "type": "micro"}).status == 200
-            answered += 1
-        server.kill()
-    with label_server(folder, "clip.mp4") as server:
-        assert len(server.events()) == len(FOUND) + answered
+        # One act may have reached the disk without its answer getting out, none may be lost.
+        assert len(server.events()) - len(FOUND) - answered in (0, 1)
+    assert answered >= 3
 
 
 def test_an_act_sent_again_is_done_once(folder):
