@@ -15,6 +15,7 @@ from .run import Console, output_names
 
 if TYPE_CHECKING:
     from ..extract.timebase import Timebase
+    from ..spotting.labelling.desk import Desk
     from ..spotting.labelling.events import CodedEvent
     from ..spotting.labelling.recording import Task
 
@@ -141,7 +142,7 @@ def _serve(
             recording.close()
 
 
-def _goodbye(desk: Any, console: Console) -> None:
+def _goodbye(desk: "Desk", console: Console) -> None:
     if not desk.stretches:
         console.say("".join(f"-> {click.format_filename(path)}\n" for path in desk.files()))
     elif left := desk.unwatched():

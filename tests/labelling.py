@@ -125,6 +125,7 @@ def number_of(gray: np.ndarray) -> int:
 
 def write_spots(path: Path, found: Sequence[Interval], fps: float = 30.0) -> Path:
     """A `.spots.csv` of these intervals, whose ticks are frames."""
+    path.parent.mkdir(exist_ok=True)
     columns = "video,type,onset_s,apex_s,offset_s,onset_frame,apex_frame,offset_frame,confidence"
     lines = [columns]
     for i in found:

@@ -169,8 +169,8 @@ def describe(result: AuditResult, total_s: float, watched_s: float, reviewing_s:
     """The result in plain words. total_s: length of the recordings. watched_s: of the stretches. reviewing_s: what
     looking at the predictions only would have taken."""
     lines = [
-        f"Audit of {result.stretches} stretches: {_clock(watched_s)} of {_clock(total_s)} watched without seeing what "
-        "facespot had found.",
+        f"Audit of {result.stretches} stretches: {_clock(watched_s)} of {_clock(total_s)} minutes watched without "
+        "seeing what facespot had found.",
         "How well facespot does on these recordings (in brackets: 95 % confidence interval)",
         "",
         f"{'':8}{'precision':>20}{'recall':>20}{'F1':>20}",
@@ -181,8 +181,8 @@ def describe(result: AuditResult, total_s: float, watched_s: float, reviewing_s:
     recall = result.scores["overall"]["recall"]
     lines += [
         "",
-        f"Looking only at what facespot reports takes {_clock(reviewing_s)} of {_clock(total_s)}: {100 * saved:.0f} % "
-        "of the watching is saved.",
+        f"Looking only at what facespot reports takes {_clock(reviewing_s)} of {_clock(total_s)} minutes: "
+        f"{100 * saved:.0f} % of the watching is saved.",
     ]
     if np.isnan(recall.value):
         lines.append("No expression was seen in any stretch, so that nothing can be said of how many are found.")
@@ -220,4 +220,4 @@ def _shown(ratio: Estimate) -> str:
 
 def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes}:{seconds:02d} min"
+    return f"{minutes}:{seconds:02d}"

@@ -110,7 +110,10 @@ async function ask(path, body) {
 function act(body) {
   queue.push({ of: number, body: { ...body, key: crypto.randomUUID() } });
   tell("busy", "saving");
-  return send();
+  send();
+}
+async function drained() { // when every act is on the disk
+  while (queue.length || sending) await new Promise((done) => setTimeout(done, 20));
 }
 async function send() {
   if (sending) return;
@@ -459,8 +462,8 @@ function drawAudit() {
   const s = all[stretch];
   const done = all.filter((each) => each.done).length;
   $("stretch-name").textContent = `Stretch ${stretch + 1} of ${all.length}`;
-  $("stretch-told").textContent = `${minutes(times[s.start])} to ${minutes(endOf(s.end))}: mark every expression `
-    + `whose middle lies in it. ${done} watched so far.`;
+  $("stretch-told").textContent = `${minutes(times[s.start])} to ${minutes(endOf(s.end))}: mark each expression with its `
+    + `middle in it. ${done} watched.`;
   $("stretch-back").disabled = stretch === 0;
   $("stretch-done").hidden = done === all.length;
   $("result").hidden = done < all.length;
@@ -563,13 +566,14 @@ for (const moment of ["onset", "apex", "offset"]) {
   };
 }
 $("finish").onclick = async () => {
-  await send();
+  await drained();
   await ask("quit", {});
   player.removeAttribute("src");
   document.body.replaceChildren(element("p", "hint", "Everything is saved. This page can be closed."));
 };
 async function stretchDone() {
-  await act({ act: "watch", stretch, done: true });
+  act({ act: "watch", stretch, done: true });
+  await drained();
   session = await ask("session");
   const following = session.stretches.findIndex((s, i) => i > stretch && !s.done);
   const any = following >= 0 ? following : session.stretches.findIndex((s) => !s.done);

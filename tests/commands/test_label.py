@@ -146,6 +146,28 @@ def test_points_of_earlier_recordings_stay_in_the_table(folder):
     assert [r["video"] for r in rows(folder / "points.csv")] == ["clip", "other"]
 
 
+def test_recordings_of_one_name_stay_apart(folder):
+    for name in ("anna", "ben"):
+        (folder / name).mkdir()
+        (folder / name / "clip.mp4").write_bytes((folder / "clip.mp4").read_bytes())
+        write_spots(folder / "out" / f"{name}_clip.mp4.spots.csv", FOUND)
+    with label_server(folder, "anna/clip.mp4", "ben/clip.mp4", "-o", "out") as server:
+        for video, number in ((0, 1), (1, 2)):
+            server.act({"act": "judge", "id": number, "status": "accepted"}, video)
+    assert [(r["video"], r["type"]) for r in rows(folder / "out" / "points.csv")] == [
+        ("anna/clip", "macro"),
+        ("ben/clip", "micro"),
+    ]
+    assert [r["onset_frame"] for r in rows(folder / "out" / "ben_clip.mp4.labels.csv")] == ["60"]
+
+
+def test_what_was_not_spotted_yet_is_spotted(clip, tmp_path):
+    (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
+    run = spot_label("clip.mp4", "--no-browser", "--cache", "none", home=tmp_path)
+    assert run.returncode == 5  # for the clip has no face
+    assert "clip.mp4" in run.stderr
+
+
 def test_a_table_of_the_users_own_is_not_touched(folder):
     (folder / "points.csv").write_text("mine")
     run = spot_label("clip.mp4", "--no-browser", home=folder)

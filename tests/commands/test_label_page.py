@@ -13,7 +13,7 @@ pytest.importorskip("playwright.sync_api", reason="needs playwright, of facespot
 
 from facespot.spotting.intervals import Interval
 from labelling import LabelServer, label_server, number_of, numbered, write_spots
-from media import write_video
+from media import write_images, write_video
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -250,10 +250,14 @@ def test_a_dead_server_is_told_at_once_and_nothing_pretends_to_be_saved(desk):
     page.faults[:] = [fault for fault in page.faults if "ERR_CONNECTION_REFUSED" not in fault]
 
 
-def test_a_file_that_no_browser_plays_is_shown_as_a_copy(browser, tmp_path):
-    write_video(tmp_path / "clip.avi", numbered(30, 320, 192), codec="mjpeg", pixel_format="yuvj420p")
+@pytest.mark.parametrize("arguments", [("clip.avi",), ("clip", "--fps", "25")], ids=["avi", "images"])
+def test_what_no_browser_plays_is_shown_as_a_copy(browser, tmp_path, arguments):
+    if arguments[0] == "clip":
+        write_images(tmp_path / "clip", numbered(30, 320, 192))
+    else:
+        write_video(tmp_path / "clip.avi", numbered(30, 320, 192), codec="mjpeg", pixel_format="yuvj420p")
     write_spots(tmp_path / "clip.spots.csv", [Interval(5, 6, 9, "micro", 0.5)])
-    with label_server(tmp_path, "clip.avi") as server:
+    with label_server(tmp_path, *arguments) as server:
         page = Page(browser, server.address)
         assert page.tab.evaluate("player.currentSrc").endswith("/copy")
         assert (page.press("n"), page.seen()) == (5, 5)
