@@ -32,7 +32,7 @@ from .playable import write_playable
 LOOPBACK = "127.0.0.1"
 _PAGE = {
     "": ("page.html", "text/html"),
-    "page.js": ("page.js", "text/javascript"),
+    **{name: (name, "text/javascript") for name in ("player.js", "saving.js", "drawing.js", "page.js")},
     "page.css": ("page.css", "text/css"),
 }
 _MAX_BODY = 16_384  # bytes; an act is a few hundred

@@ -271,6 +271,7 @@ def test_without_the_token_there_is_nothing(running):
         "%2fetc%2fpasswd",
         "secret.mp4",
         "page.py",
+        "desk.js",
         "server.py",
         "..\\secret.mp4",
         "clip.labels.jsonl",
@@ -292,7 +293,7 @@ def test_other_methods_are_refused(running):
 
 
 def test_answers_tell_browsers_to_be_strict(running):
-    for path in ("", "page.js", "page.css", "session", "videos/0/media", "no"):
+    for path in ("", "page.js", "player.js", "page.css", "session", "videos/0/media", "no"):
         headers = running.get(path).headers
         assert headers["content-security-policy"].startswith("default-src 'self'")
         assert headers["x-content-type-options"] == "nosniff"
