@@ -24,6 +24,9 @@ CONSTANT = [i / 30 for i in range(N)]
 # A phone's: now and then a frame comes late, or two in quick succession.
 VARIABLE = list(np.cumsum([0.0] + [(1 / 30, 1 / 30, 0.1, 1 / 60, 1 / 24)[i % 5] for i in range(N - 1)]))
 
+# Some recorders' first frame comes half a second after the beginning of the file.
+LATE = [0.5 + t for t in CONSTANT]
+
 
 @pytest.fixture(scope="module")
 def browser():
@@ -97,7 +100,7 @@ def opened(browser, folder: Path, times: list[float], *arguments: str) -> Iterat
         page.tab.close()
 
 
-@pytest.fixture(params=[CONSTANT, VARIABLE], ids=["constant", "variable"])
+@pytest.fixture(params=[CONSTANT, VARIABLE, LATE], ids=["constant", "variable", "late"])
 def any_rate(request, browser, tmp_path):
     yield from opened(browser, tmp_path, request.param)
 
