@@ -23,6 +23,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Spotting": {
         "run": "Find the expressions in videos (the default).",
         "report": "Write a page per video to look at what was found, in any browser.",
+        "label": "Correct by hand what was found, code blindly, audit; in the browser.",
         "explain": "Say why a moment is reported or not.",
         "extract": "Compute the features of videos and store them in the cache.",
         "sensitivity": "Measure how small an expression of a recording is still found.",

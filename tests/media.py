@@ -163,6 +163,18 @@ def truncate(path: Path, fraction: float) -> Path:
     return path
 
 
+def excerpt(video: Path, target: Path, seconds: float) -> Path:
+    """The beginning of a video, its packets copied into another file."""
+    with av.open(str(video)) as source, av.open(str(target), "w") as copy:
+        stream = source.streams.video[0]
+        out = copy.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None and packet.pts * stream.time_base < seconds:
+                packet.stream = out
+                copy.mux(packet)
+    return target
+
+
 def two_faces(n_frames: int, size: int = 256) -> Iterator[np.ndarray]:
     """The moving portrait beside a mirrored still one, side by side in one picture."""
     still = portrait(size)[:, ::-1]

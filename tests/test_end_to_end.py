@@ -8,9 +8,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import av
 import pytest
 from facespot.extract.reading.video import open_video
+from media import excerpt
 from places import ROOT
 
 SAMPLE = ROOT / "samples" / "astronaut.mp4"
@@ -36,22 +36,6 @@ def spot(*arguments, home: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=1800, env=environment, cwd=home)
 
 
-def excerpt(target: Path, seconds: float) -> Path:
-    """The sample's beginning, its packets copied into another file."""
-    with av.open(str(SAMPLE)) as source, av.open(str(target), "w") as copy:
-        stream = source.streams.video[0]
-        out = copy.add_stream_from_template(stream)
-        for packet in source.demux(stream):
-            if packet.dts is not None and packet.pts * stream.time_base < seconds:
-                packet.stream = out
-                copy.mux(packet)
-    return target
-
-
-# Frames of the excerpt in which `weights` says there is a macro-expression.
-LEARNT = range(20, 46)
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A checkpoint of the paper's network, and its digest.
@@ -67,7 +51,7 @@ def weights(tmp_path_factory):
     from facespot.models.spotformer import SpotFormerConfig
 
     folder = tmp_path_factory.mktemp("weights")
-    features = extract_features(excerpt(folder / "excerpt.mp4", 2.0))
+    features = extract_features(excerpt(SAMPLE, folder / "excerpt.mp4", 2.0))
     torch.manual_seed(0)
     # Wider than the excerpt has frames, so that there is an exact solution.
     config = GIMSpotterConfig(SpotFormerConfig(dim=72, heads=1, dim_head=16, mlp_dim=16))
@@ -92,7 +76,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_whole_way_offline_without_chatter_and_again_from_the_cache(tmp_path, weights):
-    video = excerpt(tmp_path / "clip one.mp4", 2.0)
+    video = excerpt(SAMPLE, tmp_path / "clip one.mp4", 2.0)
     asked = ["--weights", weights[0], "--format", "csv,json", "--min-confidence", "0", "--device", "cpu"]
     first = spot(video, *asked, "--plot", home=tmp_path)
     assert (first.returncode, first.stderr) == (0, "")
@@ -120,7 +104,7 @@ def test_whole_way_offline_without_chatter_and_again_from_the_cache(tmp_path, we
 
 
 def test_bad_inputs_beside_a_damaged_one(tmp_path, weights):
-    damaged = excerpt(tmp_path / "cut.mkv", 4.0)
+    damaged = excerpt(SAMPLE, tmp_path / "cut.mkv", 4.0)
     with open_video(damaged) as stream:
         whole = sum(1 for _ in stream)
     os.truncate(damaged, damaged.stat().st_size * 6 // 10)

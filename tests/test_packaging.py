@@ -74,6 +74,15 @@ def test_every_package_folder_is_packaged():
     )
 
 
+def test_every_page_is_packaged():
+    setuptools = PROJECT["tool"]["setuptools"]
+    for package in setuptools["packages"]:
+        folder = ROOT.joinpath(*package.split(".")[1:])
+        patterns = setuptools["package-data"].get(package, [])
+        for page in (p for ending in ("html", "css", "js") for p in folder.glob(f"*.{ending}")):
+            assert any(page.match(pattern) for pattern in patterns), page
+
+
 def test_version_is_told_once():
     import facespot
 
