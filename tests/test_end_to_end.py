@@ -36,6 +36,10 @@ def spot(*arguments, home: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=1800, env=environment, cwd=home)
 
 
+# Frames of the excerpt in which `weights` says there is a macro-expression.
+LEARNT = range(20, 46)
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A checkpoint of the paper's network, and its digest.
