@@ -76,7 +76,7 @@ def run_jobs(
     `LostProcessError`. So is, at once, one that tells no headway for `patience_s`. task, jobs and what is returned have
     to be picklable. headway: called with the number of a job and what it tells, first with 0 and None.
     """
-    waiting, suspects = deque(range(len(jobs))), deque()
+    waiting, suspects = deque(range(len(jobs))), deque[int]()
     workers: list[_Worker] = []
     threads = max(1, usable_cores() // width)
     try:
@@ -89,11 +89,11 @@ def run_jobs(
                 if worker is None:
                     worker = _Worker(task, threads)
                     workers.append(worker)
-                number = queue.popleft()
-                worker.give(number, jobs[number], alone)
+                job = queue.popleft()
+                worker.give(job, jobs[job], alone)
                 busy.append(worker)
                 if headway is not None:
-                    headway(number, 0, None)
+                    headway(job, 0, None)
             for worker, news, content in _news(busy, patience_s):
                 number = worker.number
                 if news == _HEADWAY:

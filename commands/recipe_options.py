@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 SHIPPED = "shipped"
 AUW_GCN = "auw-gcn"
-_OF_POINTS = ("size", "labels", "durations", "overlap", "k_c", "intensity_loss", "without_iac")
+_OF_THE_PAPER = ("labels", "durations", "overlap", "k_c", "intensity_loss", "without_iac")
+_OF_POINTS = ("size", "rules", *_OF_THE_PAPER)
 
 _RECIPE_OPTIONS = (
     click.option(
@@ -40,6 +41,13 @@ _RECIPE_OPTIONS = (
         default="small",
         show_default=True,
         help="Network and schedule that a CPU can train, or the published ones (needs a GPU).",
+    ),
+    click.option(
+        "--rules",
+        type=click.Choice(["paper", "release"]),
+        default="paper",
+        show_default=True,
+        help="Where the paper and its authors' code differ: whose labels, loss and dropout (release: journal only).",
     ),
     click.option("--epochs", type=click.IntRange(1), help="Instead of the preset's; with --init, of the tuning's."),
     click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate, likewise."),
@@ -91,10 +99,7 @@ def recipe_of(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | A
     from ..spotting.learning.recipes import PointRecipe
 
     if options["model"] == AUW_GCN:
-        source = click.get_current_context().get_parameter_source
-        for name in _OF_POINTS:
-            if source(name) is not ParameterSource.DEFAULT:
-                raise click.UsageError(f"--{name.replace('_', '-')} is for learning from points, not for {AUW_GCN}")
+        _refuse(_OF_POINTS, f"is for learning from points, not for {AUW_GCN}")
         recipe = AuwRecipe.preset(options["preset"])
         return replace(recipe, epochs=options["epochs"] or recipe.epochs, rate=options["rate"] or recipe.rate)
     try:
@@ -102,6 +107,9 @@ def recipe_of(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | A
         if options["init"] and options["model"] == "context":
             recipe = PointRecipe.tuning(options["preset"], ticks)
         recipe = replace(recipe, epochs=options["epochs"] or recipe.epochs, rate=options["rate"] or recipe.rate)
+        if options["rules"] == "release":
+            _refuse(_OF_THE_PAPER, "is of the paper, not of its authors' release")
+            return recipe.released(options["preset"])
         labels = {"strategy": options["labels"].replace("-", "_"), "overlap": options["overlap"]}
         if options["durations"] not in (None, recipe.labels.durations):
             rules = PseudoLabelSettings.own() if options["durations"] == "landmarks" else PseudoLabelSettings()
@@ -112,6 +120,14 @@ def recipe_of(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | A
         return recipe.with_loss(contrastive=0.0) if options["without_iac"] else recipe
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _refuse(names: Sequence[str], why: str) -> None:
+    """Raises click.UsageError if one of these options was given."""
+    source = click.get_current_context().get_parameter_source
+    for name in names:
+        if source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name.replace('_', '-')} {why}")
 
 
 def initial_weights(name: str | None, stack: ExitStack) -> Path | None:

@@ -63,7 +63,7 @@ class GIM(nn.Module):
 class GIMSpotterConfig:
     """Everything that rebuilds a `GIMSpotter`.
 
-    `paper()` is the published size, `release()` adds the logit dropout of the authors' code.
+    `paper()` is the published size; the authors' code also has a logit dropout of 0.7.
     """
 
     encoder: SpotFormerConfig = field(default_factory=SpotFormerConfig)
@@ -74,10 +74,6 @@ class GIMSpotterConfig:
     @classmethod
     def paper(cls, variant: Variant = "journal") -> "GIMSpotterConfig":
         return cls(SpotFormerConfig.paper(), variant)
-
-    @classmethod
-    def release(cls) -> "GIMSpotterConfig":
-        return cls(SpotFormerConfig.paper(), "journal", logit_dropout=0.7)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "GIMSpotterConfig":

@@ -53,9 +53,9 @@ class Interval:
 
     def on(self, timebase: Timebase, cut_off: CutOff = "none") -> "Spot":
         """The same event in seconds and source frames of a video."""
-        seconds = [timebase.seconds_of_tick(t) for t in (self.onset, self.apex, self.offset)]
-        frames = [timebase.frame_of_seconds(s) for s in seconds]
-        return Spot(*seconds, *frames, self.type, self.confidence, cut_off)
+        onset, apex, offset = (timebase.seconds_of_tick(t) for t in (self.onset, self.apex, self.offset))
+        first, top, last = (timebase.frame_of_seconds(s) for s in (onset, apex, offset))
+        return Spot(onset, apex, offset, first, top, last, self.type, self.confidence, cut_off)
 
 
 @dataclass(frozen=True, order=True)

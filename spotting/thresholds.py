@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
+from typing import Any
 
 from .intervals import EXPRESSION_TYPES, ExpressionType
 
@@ -19,7 +20,7 @@ def least_confidence(asked: Confidence | None, usual: tuple[float, float]) -> tu
     if isinstance(asked, Mapping):
         if unknown := sorted(map(str, set(asked) - set(EXPRESSION_TYPES))):
             raise ValueError(f"min_confidence names {unknown[0]!r}, which is none of {', '.join(EXPRESSION_TYPES)}")
-        values = [asked.get(kind, default) for kind, default in zip(EXPRESSION_TYPES, usual, strict=True)]
+        values: list[Any] = [asked.get(kind, default) for kind, default in zip(EXPRESSION_TYPES, usual, strict=True)]
     elif isinstance(asked, Real):
         values = [asked, asked]
     elif isinstance(asked, Sequence) and not isinstance(asked, str):

@@ -74,7 +74,7 @@ def _is_macro(scores: np.ndarray) -> bool:
 
 def _apart(found: Sequence[Interval], intensity: np.ndarray) -> list[Interval]:
     """Intervals of one type without overlap. Each step takes ticks away from one, so that it comes to an end."""
-    waiting, kept = list(found), []
+    waiting, kept = list(found), list[Interval]()
     heapq.heapify(waiting)
     while waiting:
         later = heapq.heappop(waiting)

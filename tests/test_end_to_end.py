@@ -64,11 +64,14 @@ def weights(tmp_path_factory):
     from facespot.extract.pipeline import extract_features
     from facespot.models.checkpoint import save_checkpoint
     from facespot.models.gim import GIMSpotter, GIMSpotterConfig
+    from facespot.models.spotformer import SpotFormerConfig
 
     folder = tmp_path_factory.mktemp("weights")
     features = extract_features(excerpt(folder / "excerpt.mp4", 2.0))
     torch.manual_seed(0)
-    network = GIMSpotter(GIMSpotterConfig()).eval()
+    # Wider than the excerpt has frames, so that there is an exact solution.
+    config = GIMSpotterConfig(SpotFormerConfig(dim=72, heads=1, dim_head=16, mlp_dim=16))
+    network = GIMSpotter(config).eval()
     wanted = np.full(len(features.snippets), -4.0, np.float32)
     wanted[list(LEARNT)] = 4.0
     with torch.no_grad():
@@ -80,7 +83,7 @@ def weights(tmp_path_factory):
         network.heads.to_classes.weight.zero_()
         network.heads.to_classes.bias.copy_(torch.tensor([3.0, -3.0]))
     path = folder / "solved.safetensors"
-    return path, save_checkpoint(path, "gim", asdict(GIMSpotterConfig()), network.state_dict())
+    return path, save_checkpoint(path, "gim", asdict(config), network.state_dict())
 
 
 def rows(path: Path) -> list[dict[str, str]]:

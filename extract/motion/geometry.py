@@ -148,14 +148,6 @@ def _rigid_shape(sample: np.ndarray) -> np.ndarray:
     return (shape - (left + right) / 2) @ frame / iod
 
 
-def running_median(values: np.ndarray, seconds: float = BASELINE_SECONDS) -> np.ndarray:
-    """Running median over time of (N, C) values on the clock, (N, C).
-
-    Computed on every fifth tick over `seconds` (the ends mirrored) and interpolated; N is at least 1.
-    """
-    return _median_at(0, len(values), values[::_BASELINE_STRIDE], _median_size(seconds))
-
-
 def _median_size(seconds: float) -> int:
     """How many of every fifth tick the running median is of."""
     return round(seconds * CLOCK_HZ / _BASELINE_STRIDE) | 1

@@ -91,7 +91,7 @@ class _Windows:
         return _Windows(*(getattr(self, name)[rows].to(device) for name in self.__dataclass_fields__))
 
 
-class AuwTrainer(Trainer):
+class AuwTrainer(Trainer[AuwRecipe]):
     """A training in progress, one epoch at a time; `train_auw_gcn` is the whole of it.
 
     init: weights to go on from, with their own statistics and adjacency. Raises AnnotationError if no video has an

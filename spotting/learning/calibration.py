@@ -18,7 +18,8 @@ def calibrate(videos: Iterable[tuple[Sequence[Interval], Sequence[Point]]]) -> t
     equally good thresholds the lowest; 0 for a class without a hit.
     """
     videos = list(videos)
-    return tuple(_threshold(videos, kind) for kind in EXPRESSION_TYPES)
+    macro, micro = (_threshold(videos, kind) for kind in EXPRESSION_TYPES)
+    return macro, micro
 
 
 def judge_by_points(intervals: Sequence[Interval], points: Sequence[Point], kind: str) -> list[tuple[float, bool]]:

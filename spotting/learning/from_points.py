@@ -22,7 +22,7 @@ from .recipes import PointRecipe
 from .training import Trainer, seeded, train_to_end
 
 
-class PointTrainer(Trainer):
+class PointTrainer(Trainer[PointRecipe]):
     """A training in progress, one epoch at a time; `train` is the whole of it.
 
     init: weights to tune instead of fresh ones; the recipe for that is `PointRecipe.tuning`. device: of torch. Mixed
@@ -182,7 +182,7 @@ def train(
     *,
     device: torch.device | str = "cpu",
     init: str | os.PathLike[str] | None = None,
-    trainer: Callable[..., Trainer] = PointTrainer,
+    trainer: Callable[..., Trainer[Any]] = PointTrainer,
     **options: Any,
 ) -> Path:
     """Train to the last epoch of the recipe and return the file with the weights.

@@ -68,8 +68,8 @@ def make_targets(events: Sequence[Sequence[Event]], intensity: np.ndarray) -> Ta
             reach[row, span, 0] = np.arange(length)
             reach[row, span, 1] = np.arange(length)[::-1]
             inside[row, span] = 1.0
-    curves = torch.from_numpy(intensity.astype(np.float32))
-    return Targets(*(torch.from_numpy(a) for a in (classes, weight, reach, inside)), curves)
+    arrays = (classes, weight, reach, inside, intensity.astype(np.float32))
+    return Targets(*(torch.from_numpy(a) for a in arrays))
 
 
 def class_loss(scores: Tensor, classes: Tensor, weight: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from .losses import RELIABLE, point_loss
 from .point_videos import Window
 from .pseudo_labels import PseudoLabels
 from .recipes import PointRecipe
+from .release_loss import release_terms
 
 # Of the clips that tuned weights go on practising on.
 _PRACTICE = SupervisedRecipe(ticks_per_step=1280, glitches=0.25)
@@ -91,7 +92,7 @@ class GIMLearner(Learner):
         else:
             network = rebuild_network(lambda: GIMSpotter(config), checkpoint.state)
         self.networks = nn.ModuleList([network])
-        self._settings = recipe.loss
+        self._settings, self._rules = recipe.loss, recipe.rules
 
     def answer(self, member: int, windows: Sequence[Window], device: torch.device) -> Answer:
         network = self.networks[member]
@@ -111,6 +112,8 @@ class GIMLearner(Learner):
         return Answer(output, (steady.intensity.float(), steady.attention.float()))
 
     def loss(self, member: int, answer: Answer, targets: Sequence[PseudoLabels]) -> dict[str, Tensor]:
+        if self._rules == "release":
+            return release_terms(answer.output, targets, self._settings)
         return point_loss(answer.output, targets, self.networks[member].config.variant, self._settings)
 
     def reader(self, device: torch.device) -> Reader:
@@ -185,7 +188,8 @@ class ContextLearner(Learner):
         seed = int(torch.randint(2**31, ()))
         generator = torch.Generator().manual_seed(seed)
         snippets, geometry, target = self._practice.draw(np.random.default_rng(seed), generator)
-        return sum(interval_loss(network(snippets.to(device), geometry.to(device)), target.to(device)).values())
+        terms = interval_loss(network(snippets.to(device), geometry.to(device)), target.to(device))
+        return torch.stack(list(terms.values())).sum()
 
     def reader(self, device: torch.device) -> Reader:
         return ContextReader(list(self.networks), DecodingSettings(), device)

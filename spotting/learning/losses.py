@@ -3,7 +3,7 @@
 All are means over ticks of one video, so neither its length nor padding weighs in, and all are finite whatever the
 targets: a term without ticks is an exact zero. Two readings where the paper is open: the L1 norm of eq. 10 is a mean
 over ticks (as in the authors' code; a sum would outweigh everything else), and a tick with a label of both classes
-counts once, with its two losses averaged (appendix A.1). The authors' code departs in more: `reference_losses`.
+counts once, with its two losses averaged (appendix A.1). The authors' code departs in more: `release_loss`.
 """
 
 from collections.abc import Sequence

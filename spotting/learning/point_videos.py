@@ -140,10 +140,11 @@ class Window:
     def tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Snippets and geometry of the window, float32."""
         part = slice(self.start, self.stop)
-        return tuple(
+        snippets, geometry = (
             torch.from_numpy(np.array(a[part], dtype=np.float32))
             for a in (self.segment.snippets, self.segment.geometry)
         )
+        return snippets, geometry
 
 
 def certainly_neutral(window: Window, reach: tuple[int, int]) -> torch.Tensor:

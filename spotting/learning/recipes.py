@@ -11,11 +11,13 @@ from ...models.gim import GIMSpotterConfig
 from ...models.spotformer import SpotFormerConfig
 from .losses import LossSettings
 from .pseudo_labels import PseudoLabelSettings
+from .release_loss import DATASET_WEIGHTS
 
 Network = Literal["journal", "iclr2025", "context"]
 Preset = Literal["own", "samm-lv", "casme2"]
 Size = Literal["small", "paper"]
 Optimiser = Literal["adam", "adamw"]
+Rules = Literal["paper", "release"]
 REHEARSAL_CLIPS = 300
 _TUNING_STEPS = 150
 _LEAST_TUNING_EPOCHS = 3
@@ -32,8 +34,9 @@ class PointRecipe:
     then the share of the windows without a point that an epoch visits, chosen anew each time. batch: windows per step.
     mirror: half of the windows are mirrored. rehearsal: simulated clips that weights which vote for intervals go on
     practising on while tuned, so that they keep what points cannot teach: where an expression begins and ends.
-    encoder, context: sizes of either network.
-    Raises ValueError for an unknown network or optimiser, and for numbers outside their range.
+    encoder, context: sizes of either network. rules: whose labels, loss and dropout of the journal network are meant
+    where the paper and its authors' code differ; see `released`.
+    Raises ValueError for an unknown network, optimiser or set of rules, and for numbers outside their range.
     """
 
     network: Network = "journal"
@@ -49,6 +52,7 @@ class PointRecipe:
     batch: int = 8
     mirror: bool = True
     rehearsal: int = 0
+    rules: Rules = "paper"
     encoder: SpotFormerConfig = field(default_factory=SpotFormerConfig)
     context: ContextConfig = field(default_factory=ContextConfig)
 
@@ -57,6 +61,10 @@ class PointRecipe:
             raise ValueError(f"network must be one of {get_args(Network)}, got {self.network!r}")
         if self.optimiser not in get_args(Optimiser):
             raise ValueError(f"optimiser must be one of {get_args(Optimiser)}, got {self.optimiser!r}")
+        if self.rules not in get_args(Rules):
+            raise ValueError(f"rules must be one of {get_args(Rules)}, got {self.rules!r}")
+        if self.rules == "release" and self.network != "journal":
+            raise ValueError("the authors' release has the journal network only")
         if min(self.epochs, self.batch, self.halve_every) < 1 or not 0.0 <= self.empty <= 1.0 or not self.rate > 0:
             raise ValueError("epochs, batch and halve_every must be at least 1, empty in 0..1, rate above 0")
         if self.rehearsal < 0:
@@ -100,12 +108,21 @@ class PointRecipe:
         rest = {"epochs": epochs, "rate": 5e-4, "halve_every": max(1, epochs // 3), "empty": 1.0, "batch": batch}
         return replace(base, labels=labels, rehearsal=REHEARSAL_CLIPS, **rest)
 
+    def released(self, preset: Preset = "own") -> "PointRecipe":
+        """The same by the rules of the authors' code: its windows, its loss with a tenth of the paper's contrastive
+        term, and dropout on the logits of both heads. Labels are made without dropout, all the same.
+
+        Raises ValueError for another network than "journal".
+        """
+        loss = DATASET_WEIGHTS["CASME2" if preset == "casme2" else "SAMM"]
+        return replace(self, rules="release", labels=PseudoLabelSettings.reference(), loss=loss)
+
     @property
     def gim(self) -> GIMSpotterConfig:
         """Configuration of the paper's network. Raises ValueError for the other."""
         if self.network == "context":
             raise ValueError("a recipe of the context network has no GIMSpotter")
-        return GIMSpotterConfig(self.encoder, self.network)
+        return GIMSpotterConfig(self.encoder, self.network, logit_dropout=0.7 if self.rules == "release" else 0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON gives it back, for provenance and to tell recipes apart."""

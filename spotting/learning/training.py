@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -51,7 +51,10 @@ class Recipe(Protocol):
         """JSON-serialisable."""
 
 
-class Trainer(ABC):
+AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+
+
+class Trainer(ABC, Generic[AnyRecipe]):
     """One epoch after the other; `train_to_end` is the whole of it.
 
     A subclass sets `networks`, `optimiser` and `fingerprint` (`_identify`) when it is made. epoch: how many are done.
@@ -61,8 +64,9 @@ class Trainer(ABC):
     optimiser: torch.optim.Optimizer
     fingerprint: str
 
-    def __init__(self, recipe: Recipe, seed: int, device: torch.device | str) -> None:
-        self.recipe, self.seed, self.epoch = recipe, seed, 0
+    def __init__(self, recipe: AnyRecipe, seed: int, device: torch.device | str) -> None:
+        self.recipe = recipe
+        self.seed, self.epoch = seed, 0
         self.device = torch.device(device)
 
     def run_epoch(self) -> EpochReport:
@@ -161,7 +165,7 @@ class Trainer(ABC):
 
 
 def train_to_end(
-    training: Trainer,
+    training: Trainer[Any],
     folder: str | os.PathLike[str],
     *,
     tensorboard: bool = False,

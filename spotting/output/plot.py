@@ -15,6 +15,7 @@ from ..result import SpotResult
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.gridspec import SubplotSpec
 
 COLOURS = {"macro": "#0072b2", "micro": "#d55e00"}  # told apart by colour-blind readers too (Okabe and Ito)
 MAX_EVENTS_WITH_STILLS = 12
@@ -111,7 +112,7 @@ def _draw_row(axes: "Axes", result: SpotResult, start_s: float, end_s: float) ->
 
 
 def _draw_stills(
-    figure: "Figure", cell, result: SpotResult, events: list[int], stills: Mapping[int, np.ndarray]
+    figure: "Figure", cell: "SubplotSpec", result: SpotResult, events: list[int], stills: Mapping[int, np.ndarray]
 ) -> None:
     from matplotlib.gridspec import GridSpecFromSubplotSpec
 

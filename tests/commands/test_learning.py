@@ -66,6 +66,7 @@ def test_every_option_reaches_the_recipe(monkeypatch):
         "preset": "casme2",
         "model": "journal",
         "size": "small",
+        "rules": "paper",
         "epochs": 7,
         "rate": 0.01,
         "labels": "class-mean",
@@ -94,6 +95,7 @@ def test_given_weights_are_tuned_not_taught_anew():
         "preset": "own",
         "model": "context",
         "size": "small",
+        "rules": "paper",
         "epochs": None,
         "rate": None,
         "labels": "gim",
@@ -140,6 +142,20 @@ def test_tuning_says_what_it_did_for_videos_it_did_not_learn_from(data, quick, t
     few = spot("train", data / "features", data / "points.csv", *train[3:], "-o", tmp_path / "few", "--hold-out", 0.5)
     assert "points in 3 videos" in few.output
     assert "no video is held out of fewer than 4" in few.output
+
+
+def test_the_rules_of_the_release_can_be_learnt_by(data, quick, tmp_path):
+    words = ("train", data / "features", data / "points.csv", "-o", tmp_path, "--device", "cpu", "--epochs", 1)
+    trained = spot(*words, "--model", "journal", "--rules", "release", "--preset", "casme2")
+    assert trained.exit_code == 0, trained.output
+    checkpoint = load_checkpoint(tmp_path / "weights.safetensors", "gim")
+    recipe = checkpoint.notes["recipe"]
+    assert (recipe["rules"], recipe["loss"]["contrastive"], recipe["labels"]["overlap"]) == ("release", 1.4e-5, "later")
+    assert checkpoint.config["logit_dropout"] == 0.7
+    for wrong, why in ((("--overlap", "lower"), "not of its authors' release"), (("--model", "context"), "journal")):
+        refused = spot(*words, "--model", "journal", "--rules", "release", *wrong)
+        assert refused.exit_code == 2
+        assert why in refused.stderr
 
 
 def test_a_damaged_entry_and_absent_videos_take_one_line_each(data, quick, tmp_path):

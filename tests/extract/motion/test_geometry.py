@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from facespot.extract.motion import geometry as geometry_module
-from facespot.extract.motion.geometry import GEOMETRY_CHANNELS, GEOMETRY_MIRROR, geometry_channels, running_median
+from facespot.extract.motion.geometry import GEOMETRY_CHANNELS, GEOMETRY_MIRROR, geometry_channels
 from facespot.extract.regions import KEPT_INDEX, KEPT_MESH_POINTS, ROI_MESH_POINTS, ROI_NAMES
 from facespot.spotting.simulation.anatomy import mirror_index, neutral_face
 from scipy.spatial.transform import Rotation
@@ -159,6 +159,12 @@ def test_the_size_of_chunks_changes_nothing(monkeypatch, chunk):
     whole = channels(landmarks)
     monkeypatch.setattr(geometry_module, "_CHUNK", chunk)
     np.testing.assert_array_equal(channels(landmarks), whole)
+
+
+def running_median(values, seconds=geometry_module.BASELINE_SECONDS):
+    """At all ticks at once, from every fifth of them."""
+    size = geometry_module._median_size(seconds)
+    return geometry_module._median_at(0, len(values), values[::5], size)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 30])

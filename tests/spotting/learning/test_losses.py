@@ -19,7 +19,7 @@ from facespot.spotting.learning.losses import (
     smooth_loss,
 )
 from facespot.spotting.learning.pseudo_labels import PseudoLabels, PseudoLabelSettings, pseudo_labels
-from facespot.spotting.reference.losses import DATASET_WEIGHTS, reference_loss
+from facespot.spotting.learning.release_loss import DATASET_WEIGHTS, reference_loss, release_terms
 from golden import golden_cases, load_golden, points_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,7 +70,7 @@ def test_targets_match_the_authors(case):
 )
 def test_values_and_gradients_match_the_authors(case, dataset):
     arrays, output, targets, leaves = golden_batch(case)
-    loss = reference_loss(output, targets, dataset)
+    loss = reference_loss(output, targets, DATASET_WEIGHTS[dataset])
     names = {k for k in arrays if k.split("_")[0] in ("mse", "smooth", "reward", "focal")}
     assert names == set(loss.videos)
     for name, values in loss.videos.items():
@@ -78,8 +78,12 @@ def test_values_and_gradients_match_the_authors(case, dataset):
     np.testing.assert_allclose(loss.norm.item(), arrays["norm"], **TOLERANCE)
     np.testing.assert_allclose(loss.contrastive.item(), arrays["contrastive"], **TOLERANCE)
     np.testing.assert_allclose(loss.total.item(), arrays[f"total.{dataset}"], **TOLERANCE)
-    skipping = reference_loss(output, targets, dataset, skip_nan=True)
+    skipping = reference_loss(output, targets, DATASET_WEIGHTS[dataset], skip_nan=True)
     np.testing.assert_allclose(skipping.total.item(), arrays[f"total_skipnan.{dataset}"], **TOLERANCE)
+    terms = release_terms(output, targets, DATASET_WEIGHTS[dataset])
+    total = terms.pop("total").item()
+    np.testing.assert_allclose(total, arrays[f"total_skipnan.{dataset}"], **TOLERANCE)
+    np.testing.assert_allclose(sum(term.item() for term in terms.values()), total, **TOLERANCE)
     for total in (loss.total, skipping.total):
         grads = torch.autograd.grad(total, list(leaves.values()), retain_graph=True, allow_unused=True)
         for (name, leaf), grad in zip(leaves.items(), grads, strict=True):

@@ -1,9 +1,9 @@
 """The training loss of the authors' release (github KinopioIsAllIn/GIM), departures from their paper included.
 
-For comparison only; `losses` is what trains here. The departures: separate means for macro, micro and neutral ticks;
-a reward for high intensity on reliable ticks, not a number when a video lacks one of the classes; a smoothness term
-without absolute value that accumulates over the batch; a norm that counts the padding; a contrastive term over the
-whole batch with guards that dominate for large features.
+`losses` is what trains unless `PointRecipe.rules` says "release". The departures: separate means for macro, micro and
+neutral ticks; a reward for high intensity on reliable ticks, not a number when a video lacks one of the classes; a
+smoothness term without absolute value that accumulates over the batch; a norm that counts the padding; a contrastive
+term over the whole batch with guards that dominate for large features.
 """
 
 from collections.abc import Sequence
@@ -13,19 +13,25 @@ import torch
 from torch import Tensor
 
 from ...models.gim import GIMOutput
-from ..learning.losses import (
+from .losses import (
     APEX_WEIGHT,
     MICRO_FACTOR,
     RELIABLE,
+    LossSettings,
     apex_focal,
     apex_targets,
     contrast_sample,
     contrast_weights,
 )
-from ..learning.pseudo_labels import PseudoLabels
+from .pseudo_labels import PseudoLabels
 
-# Weights of the contrastive and the norm term.
-DATASET_WEIGHTS = {"SAMM": (2e-6, 0.3), "CASME2": (1.4e-5, 2.5), "CASME3": (1.4e-5, 2.5)}
+# By the release's names of data sets: its weights of the contrastive and the norm term, a tenth of the paper's and the
+# paper's.
+DATASET_WEIGHTS = {
+    "SAMM": LossSettings(contrastive=2e-6, norm=0.3),
+    "CASME2": LossSettings(contrastive=1.4e-5, norm=2.5),
+    "CASME3": LossSettings(contrastive=1.4e-5, norm=2.5),
+}
 _SMOOTH = 0.1
 _REWARD = (-0.4, -0.6)
 _TEMPERATURE = 0.5
@@ -47,13 +53,12 @@ class ReferenceLoss:
 
 
 def reference_loss(
-    output: GIMOutput, targets: Sequence[PseudoLabels], dataset: str, skip_nan: bool = False
+    output: GIMOutput, targets: Sequence[PseudoLabels], settings: LossSettings, skip_nan: bool = False
 ) -> ReferenceLoss:
     """The release's loss of a padded batch of B videos, whose targets come from `PseudoLabelSettings.reference()`.
 
-    dataset: a key of `DATASET_WEIGHTS`. The apex terms exist from stage 3 on. Raises KeyError for another dataset.
+    settings: of `DATASET_WEIGHTS`; only contrastive and norm are heeded. The apex terms exist from stage 3 on.
     """
-    contrastive_weight, norm_weight = DATASET_WEIGHTS[dataset]
     per_video, samples, total, rough = [], [], output.intensity.new_zeros(()), output.intensity.new_zeros(())
     for b, target in enumerate(targets):
         a = output.intensity[b, : len(target)]
@@ -68,11 +73,22 @@ def reference_loss(
         samples.append(contrast_sample(output.features[b, : len(target)], target))
     norm = output.intensity.mean()
     contrastive = _contrastive(*(torch.cat(parts) for parts in zip(*samples, strict=True)))
-    total = total / len(targets) + contrastive_weight * contrastive + norm_weight * norm
+    total = total / len(targets) + settings.contrastive * contrastive + settings.norm * norm
     missing = norm.new_full((), torch.nan)
     names = {name for terms in per_video for name in terms} | set(_WEIGHTS)
     videos = {name: torch.stack([terms.get(name, missing) for terms in per_video]) for name in sorted(names)}
     return ReferenceLoss(videos, norm, contrastive, total)
+
+
+def release_terms(output: GIMOutput, targets: Sequence[PseudoLabels], settings: LossSettings) -> dict[str, Tensor]:
+    """Like `losses.point_loss`: every term with its weight, and their sum "total", without the rewards that are NaN.
+
+    Their gradient is that of the released total, whose value is NaN for every video without one of the classes.
+    """
+    loss = reference_loss(output, targets, settings, skip_nan=True)
+    terms = {name: weight * loss.videos[name].nansum() / len(targets) for name, weight in _WEIGHTS.items()}
+    terms |= {"contrastive": settings.contrastive * loss.contrastive, "norm": settings.norm * loss.norm}
+    return terms | {"total": loss.total}
 
 
 _WEIGHTS = {
