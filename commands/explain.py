@@ -14,6 +14,7 @@ from .batch import Batch
 from .caching import open_cache
 from .console import Console, reporting
 from .engine import Engine
+from .naming import Source
 from .options import FILE, shared
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class _Order:
     min_confidence: tuple[float, float] | None
     types: tuple[str, ...] | None
 
-    def __call__(self, source, headway: Headway) -> "list[Account]":
+    def __call__(self, source: Source, headway: Headway) -> "list[Account]":
         from ..spotting.why_not import why_not
 
         spotter, features = self.engine.start(source.path, source.fps, headway)

@@ -138,8 +138,11 @@ def _moved(index: int, way: np.ndarray) -> RegionMotion:
 def _speeds(motion: FacialMotion, region: int, apex: int, rate: float) -> tuple[float | None, float | None]:
     """Of one region from onset to apex and from apex to offset, % of the IOD a second."""
     path, n = motion.paths[:, region], len(motion.paths)
-    ways = ((path[apex], apex), (path[-1] - path[apex], n - 1 - apex))
-    return tuple(round(100 * float(np.linalg.norm(way)) * rate / ticks, 2) if ticks else None for way, ticks in ways)
+
+    def speed(way: np.ndarray, ticks: int) -> float | None:
+        return round(100 * float(np.linalg.norm(way)) * rate / ticks, 2) if ticks else None
+
+    return speed(path[apex], apex), speed(path[-1] - path[apex], n - 1 - apex)
 
 
 def in_words(moved: Sequence[RegionMotion]) -> str:

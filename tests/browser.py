@@ -31,9 +31,10 @@ def chromium():
 
 
 @contextmanager
-def opened(browser, path: Path, width: int = 1280, height: int = 900) -> Iterator:
-    """A page of a file, from `file://`, ready for use. What it logs or throws fails the test."""
-    page = browser.new_page(viewport={"width": width, "height": height})
+def opened(browser, path: Path, script: str = "") -> Iterator:
+    """A page of a file, from `file://`, ready for use. What it logs or throws fails the test. script: run before it."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.add_init_script(script)
     complaints = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -14,11 +14,13 @@ from facespot.spotting.action_units import action_units
 from facespot.spotting.explanations import Explanation, explain_interval
 from facespot.spotting.facial_motion import REGIONS, facial_motion
 from facespot.spotting.intervals import Interval
+from facespot.spotting.result import SpotResult
 from facespot.spotting.simulation.anatomy import Person, au_field, neutral_face, roi_means
 from facespot.spotting.simulation.sensor import Observation, observe
 from facespot.spotting.simulation.timeline import Performance, envelope
+from facespot.spotting.spotter import Spotter
 from places import ROOT
-from simulated import features_of
+from simulated import features_of, laboratory_clip
 
 N, ONSET, APEX, OFFSET = 160, 60, 68, 90
 SAMPLE = ROOT / "samples" / "astronaut.mp4"
@@ -183,3 +185,34 @@ def test_the_rendered_sample_is_explained_from_its_pixels(tmp_path):
 def test_an_explanation_comes_back_from_json():
     said = explain_interval(show(au_field("AU12", "left"), 0.1), EVENT, np.ones(N))
     assert Explanation.from_dict(json.loads(json.dumps(said.to_dict()))) == said
+
+
+@pytest.fixture(scope="module")
+def spotted():
+    features, _ = laboratory_clip(2)
+    return features, Spotter.load(device="cpu").spot(features)
+
+
+def test_spotting_explains_every_row(spotted):
+    features, result = spotted
+    assert len(result.spots) >= 2
+    for spot, row in zip(result.spots, result.rows(), strict=True):
+        ticks = (features.timebase.tick_of_seconds(s) for s in (spot.onset_s, spot.apex_s, spot.offset_s))
+        speaking = result.speaking
+        assert spot.explanation == explain_interval(features, Interval(*ticks, spot.type), speaking)
+        assert (row["peak_motion"], row["regions"]) == (spot.explanation.peak_motion, spot.explanation.regions)
+        assert row["head_motion"] == spot.explanation.head_rotation
+        assert (row["speech"] is None) == (speaking is None)
+    assert result.scores.shape == (features.timebase.n_ticks, 2)
+
+
+def test_explanations_are_in_json_and_come_back_from_an_archive(spotted, tmp_path):
+    _, result = spotted
+    result.save(tmp_path / "r.npz")
+    result.save(tmp_path / "r.spots.json")
+    back = SpotResult.load(tmp_path / "r.npz")
+    assert [s.explanation for s in back.spots] == [s.explanation for s in result.spots]
+    assert np.array_equal(back.scores, result.scores)
+    written = json.loads((tmp_path / "r.spots.json").read_text())["spots"]
+    assert [Explanation.from_dict(spot["explanation"]) for spot in written] == [s.explanation for s in result.spots]
+    assert written[0]["explanation"]["moved"][0]["directions"]

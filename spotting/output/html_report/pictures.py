@@ -3,7 +3,7 @@
 import base64
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def _read(
     stills = {}
     last = features.timebase.n_frames - 1 if copy is not None else max(wanted, default=-1)
 
-    def through(write) -> None:
+    def through(write: Callable[[np.ndarray, float], None] | None) -> None:
         shown = None
         with open_video(video, fps) as stream:
             for frame in stream.pending():

@@ -33,6 +33,11 @@ class FrameClock {
     }
     return low > 0 && seconds - this.times[low - 1] <= this.times[low] - seconds ? low - 1 : low;
   }
+  // The frame that is on the screen at a moment.
+  showing(seconds) {
+    const frame = this.nearest(seconds);
+    return frame > 0 && this.times[frame] > seconds + 1e-4 ? frame - 1 : frame;
+  }
 }
 
 // Keeps time by itself and shows nothing; the players below override how a frame is shown.
@@ -129,9 +134,10 @@ class VideoPlayer extends TimedPlayer {
       const presented = (_now, { mediaTime }) => { video.requestVideoFrameCallback(presented); this.arrived(mediaTime); };
       video.requestVideoFrameCallback(presented);
     } else {
+      // Browsers that cannot tell what they present: reckoned from the time, taking the first frame to be at 0.
+      const reckoned = () => { if (!video.seeking) this.arrived(this.clock.times[this.clock.showing(video.currentTime)]); };
       video.addEventListener("loadeddata", () => this.arrived(0), { once: true });
-      video.addEventListener("seeked", () => this.arrived(video.currentTime - this.clock.end(0) / 2));
-      video.addEventListener("timeupdate", () => { if (!video.seeking) this.arrived(video.currentTime); });
+      for (const name of ["seeked", "timeupdate"]) video.addEventListener(name, reckoned);
     }
     video.src = source;
   }

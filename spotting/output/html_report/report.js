@@ -23,7 +23,7 @@
   };
   const shown = (frame) => {
     const seconds = clock.times[frame];
-    $("where").textContent = `frame ${frame}  ${seconds.toFixed(3)} s`;
+    $("where").textContent = `frame ${frame} \u00B7 ${seconds.toFixed(3)} s`;
     $("where").dataset.frame = frame;
     if (chart) placeHead(seconds);
     if (span && player.playing && frame >= span[1]) {

@@ -162,6 +162,16 @@ def test_the_frame_shown_is_the_frame_coded(made, chromium, embed):
         assert all(exact for _, exact, _ in shown)
 
 
+def test_browsers_that_do_not_tell_what_they_present_show_the_frame_too(steady, chromium):
+    forget = "delete HTMLVideoElement.prototype.requestVideoFrameCallback"
+    with opened(chromium, write(steady, "report"), forget) as page:
+        assert page.evaluate("facespot.player.exact") is False
+        for i, moment, frame in ((0, "1", 10), (1, "2", 65), (2, "3", 203), (3, "1", 230)):
+            page.click(f"tr[data-event='{i}'] .choose")
+            page.keyboard.press(moment)
+            assert settled(page, frame) == frame
+
+
 def test_an_event_is_played_from_its_first_to_its_last_frame(made, chromium):
     _, result, _ = made
     spot = result.spots[1]
