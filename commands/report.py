@@ -19,7 +19,7 @@ from .options import FILE, FOLDER, VIDEOS, SectionedCommand, shared
 
 if TYPE_CHECKING:
     from ..extract.features import FaceFeatures
-    from ..spotting.output.html_report.options import ReportOptions
+    from ..spotting.html_report.options import ReportOptions
     from ..spotting.readers.base import Decoding
     from ..spotting.result import SpotResult
 
@@ -132,7 +132,7 @@ def write_reports_index(
     output: Path | None,
 ) -> None:
     """The index of several reports, under `output` or in the folder that holds all of them; says where it is."""
-    from ..spotting.output.html_report.page import IndexRow, write_index
+    from ..spotting.html_report.page import IndexRow, write_index
 
     rows = [
         IndexRow(path.name, made[path][1], made[path][0])
@@ -171,7 +171,7 @@ class _Order:
     overlay: Path | None
 
     def __call__(self, job: _Job, headway: Headway) -> "tuple[SpotResult, list[Path]]":
-        from ..spotting.output.html_report.options import ReportOptions
+        from ..spotting.html_report.options import ReportOptions
 
         spotter, features = self.engine.start(job.path, job.fps, headway)
         result = spotter.spot(features, min_confidence=self.min_confidence, types=self.types)
@@ -195,7 +195,7 @@ def write_page(
     headway: Headway,
 ) -> Path:
     """One report; returns its path. name: the output's, without a suffix."""
-    from ..spotting.output.html_report.page import SUFFIX, write_report
+    from ..spotting.html_report.page import SUFFIX, write_report
 
     name = with_face(name, result.face)
     path = name.with_name(name.name + SUFFIX)

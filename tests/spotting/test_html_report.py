@@ -14,13 +14,13 @@ from facespot.extract.reading.video import open_video
 from facespot.extract.regions import KEPT_MESH_POINTS
 from facespot.extract.timebase import Timebase
 from facespot.spotting.explanations import explain_interval
+from facespot.spotting.html_report import pictures
+from facespot.spotting.html_report.contents import frame_runs, frame_times
+from facespot.spotting.html_report.options import ReportOptions
+from facespot.spotting.html_report.page import IndexRow, write_index, write_report
+from facespot.spotting.html_report.pictures import take_pictures
 from facespot.spotting.intervals import Interval
 from facespot.spotting.output.face_drawing import FACE_LINES
-from facespot.spotting.output.html_report import pictures
-from facespot.spotting.output.html_report.contents import frame_runs, frame_times
-from facespot.spotting.output.html_report.options import ReportOptions
-from facespot.spotting.output.html_report.page import IndexRow, write_index, write_report
-from facespot.spotting.output.html_report.pictures import take_pictures
 from facespot.spotting.output.overlay import write_overlay
 from facespot.spotting.output.privacy import blur_others
 from facespot.spotting.result import SpotResult

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ....extract.features import FaceFeatures
-from ...result import SpotResult
-from ..face_drawing import LINES, PUPILS
+from ...extract.features import FaceFeatures
+from ..output.face_drawing import LINES, PUPILS
+from ..result import SpotResult
 
 _RUN_SLACK_S = 2e-4  # frames this near to even spacing are written as a run
 _PLACE_STEPS = 30_000  # of the picture's longer side: a fraction of a pixel

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ....extract.features import FaceFeatures
-from ....extract.pipeline import Progress
-from ....extract.reading.video import open_video
-from ...facial_motion import REGIONS, facial_motion
-from ...intervals import Spot
-from ..encoding import video_writer
-from ..face_drawing import LINES, face_at, in_picture, region_centres, square_around
-from ..privacy import blur_others
+from ...extract.features import FaceFeatures
+from ...extract.pipeline import Progress
+from ...extract.reading.video import open_video
+from ..facial_motion import REGIONS, facial_motion
+from ..intervals import Spot
+from ..output.encoding import video_writer
+from ..output.face_drawing import LINES, face_at, in_picture, region_centres, square_around
+from ..output.privacy import blur_others
 from .options import ReportOptions
 
 STILL_SIZE = 176  # pixels a side

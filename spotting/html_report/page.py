@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ....extract.features import FaceFeatures
-from ....extract.pipeline import Progress
-from ....files import replacing
-from ....version import __version__
-from ...result import SpotResult
+from ...extract.features import FaceFeatures
+from ...extract.pipeline import Progress
+from ...files import replacing
+from ...version import __version__
+from ..result import SpotResult
 from .contents import faceless_spans, page_data
 from .options import ReportOptions
 from .pictures import STILL_SIZE, Filmstrip, take_pictures
