@@ -26,7 +26,7 @@ from facespot.spotting.point_videos import PointVideo
 from facespot.spotting.points import Point
 from facespot.spotting.recipes import PointRecipe
 from facespot.spotting.simulation.corpus import LABORATORY_SHARE, clip_counts, film_clip, simulate_corpus
-from facespot.spotting.simulation.timeline import Event
+from facespot.spotting.simulation.stage import Event
 from facespot.spotting.supervised import SupervisedRecipe, train_supervised
 from facespot.spotting.training import PointTrainer
 from facespot.weights.train import GLITCHES, MIN_CONFIDENCE

@@ -31,7 +31,8 @@ class SpotResult:
     video: the path as it was given. intensity: (N,) expression intensity 0..1 per clock tick. segment: (N,) int,
     number of the unbroken stretch with a usable face, -1 where there is none. coverage: fraction of ticks with a
     usable face. warnings: one sentence each (damaged file, second face ...). provenance: JSON-serialisable account of
-    version, weights and options.
+    version, weights and options. speaking: (N,) probability that the face is talking, None from networks that do not
+    tell.
     Raises ValueError if the two curves do not fit the time base.
     """
 
@@ -43,6 +44,7 @@ class SpotResult:
     coverage: float
     warnings: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    speaking: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = self.timebase.n_ticks

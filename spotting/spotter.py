@@ -35,11 +35,12 @@ CHUNK_TICKS = 1200
 @dataclass(frozen=True, eq=False)
 class Curves:
     """What a network says of each tick: intensity (N,) and scores (N, 2: macro, micro) in 0..1; reach (N, 2) ticks to
-    onset and offset, None from networks that do not tell."""
+    onset and offset and speaking (N,) in 0..1, None from networks that do not tell."""
 
     intensity: np.ndarray
     scores: np.ndarray
     reach: np.ndarray | None
+    speaking: np.ndarray | None = None
 
 
 class Spotter:
@@ -92,15 +93,18 @@ class Spotter:
         segments."""
         n = features.timebase.n_ticks
         intensity, scores, reach = np.zeros(n, np.float32), np.zeros((n, 2), np.float32), np.zeros((n, 2), np.float32)
+        speaking = np.zeros(n, np.float32)
         geometry = geometry_channels(features.landmarks, features.segments())
         context = isinstance(self._networks[0], ContextSpotter)
         for start, stop in features.segments():
             snippets = features.snippets[start:stop]
             answer = self._context if context else self._plain
-            intensity[start:stop], scores[start:stop], reach[start:stop] = answer(snippets, geometry[start:stop])
-        return Curves(intensity, scores, reach if context else None)
+            part = slice(start, stop)
+            intensity[part], scores[part], reach[part], speaking[part] = answer(snippets, geometry[part])
+        tells = context and all(network.config.speaking for network in self._networks)
+        return Curves(intensity, scores, reach if context else None, speaking if tells else None)
 
-    def _context(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _context(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, ...]:
         margin = max(network.reach_ticks for network in self._networks)
         # Chunks start on even ticks, since the network reads ticks in pairs.
         margin += margin % 2
@@ -110,11 +114,10 @@ class Spotter:
             keep = slice(start - low, min(start + CHUNK_TICKS, len(snippets)) - low)
             parts.append([part[keep] for part in self._context_chunk(snippets[low:high], geometry[low:high])])
             release(snippets)
-        intensity, scores, reach = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return intensity, scores, reach
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
     @torch.inference_mode()
-    def _context_chunk(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _context_chunk(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, ...]:
         # Snippets come from disk as they are needed, in half precision.
         x, g = (torch.from_numpy(np.array(a, np.float32))[None].to(self._device) for a in (snippets, geometry))
         # Both faces in one batch.
@@ -126,15 +129,18 @@ class Spotter:
         if isinstance(self._settings, VotingSettings):
             scores = scores * torch.stack([torch.sigmoid(a.quality.float()) for a in answers])[..., None].sqrt()
         reach = torch.stack([a.reach.float() for a in answers])
-        return tuple(part.mean(dim=(0, 1)).cpu().numpy() for part in (intensity, scores, reach))
+        silent = torch.zeros_like(intensity[0])
+        speaking = torch.stack([silent if a.speaking is None else torch.sigmoid(a.speaking.float()) for a in answers])
+        return tuple(part.mean(dim=(0, 1)).cpu().numpy() for part in (intensity, scores, reach, speaking))
 
     @torch.inference_mode()
-    def _plain(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _plain(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, ...]:
         output = self._networks[0](torch.from_numpy(np.array(snippets, np.float32))[None].to(self._device))
         return (
             output.intensity[0].cpu().numpy(),
             output.class_scores[0].cpu().numpy(),
             np.zeros((len(snippets), 2), np.float32),
+            np.zeros(len(snippets), np.float32),
         )
 
     def intervals(self, features: FaceFeatures, min_confidence: float | None = None) -> tuple[list[Interval], Curves]:
@@ -174,6 +180,7 @@ class Spotter:
                 "min_confidence": min_confidence,
                 "extraction": source,
             },
+            speaking=curves.speaking,
         )
 
 

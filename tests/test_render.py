@@ -18,8 +18,8 @@ from facespot.spotting.simulation.recording import (
     write_truth,
 )
 from facespot.spotting.simulation.render import mesh_in_output, render_frames, write_video
+from facespot.spotting.simulation.stage import Event
 from facespot.spotting.simulation.still import Still, load_still
-from facespot.spotting.simulation.timeline import Event
 
 K = len(KEPT_MESH_POINTS)
 SIZE = (256, 256)

@@ -15,7 +15,9 @@ from facespot.spotting.simulation.anatomy import (
     roi_means,
 )
 from facespot.spotting.simulation.corpus import CLIP_TICKS, simulate_clip, simulate_corpus
-from facespot.spotting.simulation.timeline import MICRO_MAX_TICKS, envelope, perform
+from facespot.spotting.simulation.expressions import envelope
+from facespot.spotting.simulation.stage import MICRO_MAX_TICKS
+from facespot.spotting.simulation.timeline import perform
 from simulated import film
 
 

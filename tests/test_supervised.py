@@ -6,7 +6,7 @@ import torch
 from facespot.extract.geometry import GEOMETRY_CHANNELS
 from facespot.models.context import ContextConfig, ContextOutput
 from facespot.spotting.simulation.corpus import ClipBatch
-from facespot.spotting.simulation.timeline import Event
+from facespot.spotting.simulation.stage import Event
 from facespot.spotting.supervised import SupervisedRecipe, interval_loss, make_targets, train_supervised
 
 SMALL = ContextConfig(width=16, dilations=(1, 2, 4))

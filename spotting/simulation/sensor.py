@@ -16,7 +16,7 @@ from ...extract.options import ExtractOptions
 from ...extract.regions import EYE_LIDS, KEPT_INDEX, ROI_NAMES
 from ...extract.timebase import CLOCK_HZ
 from .anatomy import Person, roi_means
-from .timeline import Event, Performance
+from .stage import Event, Performance
 
 # Simulated snippets are aligned the way extraction aligns real ones.
 _ALIGNMENT = ExtractOptions().alignment
@@ -190,6 +190,10 @@ def observe(
     angles, shift, log_scale = head_motion(n, performance.events, performance.speaking, rng)
     calm = 0.05 if still else 0.25 if laboratory else 1.0
     angles, shift, log_scale = angles * calm, shift * calm, log_scale * calm
+    if len(performance.nods):
+        angles = angles + performance.nods
+        # The pivot is the neck: a nod carries the face along.
+        shift = shift + performance.nods[:, :2] * [0.5, 0.6]
     iod_px = float(np.exp(rng.uniform(np.log(100 if laboratory else 30), np.log(200))))
     rotation = _rotations(angles)
     speed = (

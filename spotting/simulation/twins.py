@@ -26,8 +26,10 @@ from ..datasets.records import close_open_offsets, tick_of_frame
 from ..intervals import ExpressionType
 from ..prepared import PreparedSet, PreparedVideo, write_index
 from .anatomy import PAIRED_AUS, SINGLE_AUS, Person, draw_person, random_field, roi_means
+from .expressions import envelope
 from .sensor import observe
-from .timeline import Event, Performance, envelope, perform
+from .stage import Event, Performance
+from .timeline import perform
 
 if TYPE_CHECKING:
     import pandas as pd
