@@ -237,7 +237,7 @@ def _posed_face(landmarks: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, .
     as in `similarity_to`."""
     landmarks = np.asarray(landmarks, np.float64)
     rotation, scale, centre, shape_centre = similarity_to(shape, landmarks[:, _RIGID])
-    points = scale[:, None, None] * np.einsum("nki,nij->nkj", landmarks - centre[:, None], rotation) + shape_centre
+    points = scale[:, None, None] * ((landmarks - centre[:, None]) @ rotation) + shape_centre
     # The mesh's errors flip between two states from one frame to the next; a binomial filter removes just that.
     points = 0.25 * points[:-2] + 0.5 * points[1:-1] + 0.25 * points[2:]
 

@@ -152,9 +152,16 @@ class Spotter:
             if min_confidence is not None:
                 settings = replace(settings, min_confidence=(min_confidence, min_confidence))
             score = np.clip(curves.scores.sum(axis=1), 0, 1)
-            return vote(score, curves.reach, curves.intensity, features.segments(), settings), curves
+            share = curves.scores[:, 1] / np.maximum(curves.scores.sum(axis=1), 1e-6)
+            return vote(score, curves.reach, curves.intensity, features.segments(), settings, share), curves
         found = decode(curves.intensity, curves.scores, self._settings, features.segments())
         return [i for i in found if i.confidence >= (min_confidence or 0.0)], curves
+
+    def uncalibrated(self) -> "Spotter":
+        """The same whose confidences are the votes as they are, to calibrate them by; itself if it does not vote."""
+        if not isinstance(self._settings, VotingSettings):
+            return self
+        return Spotter(self._networks, replace(self._settings, calibration=None), self._device, self._origin)
 
     def spot(
         self,
@@ -197,7 +204,7 @@ def _rebuild(checkpoint: Checkpoint) -> tuple[list[torch.nn.Module], VotingSetti
     voting = checkpoint.config.get("voting")
     if voting is None:
         return networks, cut
-    return networks, VotingSettings(**{**voting, "min_confidence": tuple(voting["min_confidence"])})
+    return networks, VotingSettings.from_dict(voting)
 
 
 def gim_config(checkpoint: Checkpoint) -> GIMSpotterConfig:

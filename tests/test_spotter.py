@@ -79,8 +79,9 @@ def test_curves_are_probabilities_and_say_where_expressions_are(shipped, clips):
         n = features.timebase.n_ticks
         assert curves.intensity.shape == (n,)
         assert curves.scores.shape == curves.reach.shape == (n, 2)
-        assert min(curves.intensity.min(), curves.scores.min()) >= 0
-        assert max(curves.intensity.max(), curves.scores.max()) <= 1
+        assert curves.speaking.shape == (n,)
+        assert min(curves.intensity.min(), curves.scores.min(), curves.speaking.min()) >= 0
+        assert max(curves.intensity.max(), curves.scores.max(), curves.speaking.max()) <= 1
         inside = np.zeros(n, bool)
         for interval in truth:
             inside[interval.onset : interval.offset + 1] = True
@@ -213,4 +214,4 @@ def test_checkpoints_of_networks_that_do_not_exist_here_are_refused(changes, tmp
 def test_the_shipped_network_reads_every_channel(shipped, features):
     """Weights of another list of channels would load as long as the sizes agree; these agree with the list."""
     (network, *_) = shipped._networks
-    assert network.geometry_in.in_features == 2 * 3 * len(GEOMETRY_CHANNELS)
+    assert network.config.channels == GEOMETRY_CHANNELS
