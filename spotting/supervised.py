@@ -20,6 +20,7 @@ from .simulation.stage import Event
 
 _EDGE_SHARE = 0.15  # of an expression at either end, where even annotators differ
 _EDGE_WEIGHT = 0.15
+_NOISE_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +191,10 @@ class ClipSampler:
         self._targets = {
             ticks: make_targets(batch.events, batch.intensity, batch.speaking) for ticks, batch in corpus.items()
         }
-        self._noise = torch.empty(0)
+        longest = max(max(4 * ticks, recipe.ticks_per_step) for ticks in corpus)
+        self._noise = torch.randn(
+            2 * longest * SNIPPET_STEPS * len(ROI_NAMES) * 2, generator=torch.Generator().manual_seed(_NOISE_SEED)
+        )
         self._lengths = list(corpus)
         share = np.array([len(corpus[t]) * t for t in self._lengths], float)
         self._share = share / share.sum()
@@ -204,8 +208,6 @@ class ClipSampler:
         geometry = torch.from_numpy(batch.geometry[rows].astype(np.float32))
         if self._recipe.glitches:
             snippets = snippets + torch.from_numpy(_glitches(snippets.shape[:2], self._recipe.glitches, rng))
-        if len(self._noise) <= snippets.numel():
-            self._noise = torch.randn(2 * snippets.numel(), generator=generator)
         snippets, geometry = _augment(snippets, geometry, self._noise, self._recipe, generator)
         return snippets, geometry, self._targets[ticks].pick(rows)
 
