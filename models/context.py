@@ -38,7 +38,7 @@ class ContextConfig:
 
     width: int = 80
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 1, 2, 4)
-    dropout: float = 0.1
+    dropout: float = 0.05
     flow: bool = True
     geometry: bool = True
     channels: tuple[str, ...] = GEOMETRY_CHANNELS

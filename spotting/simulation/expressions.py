@@ -171,7 +171,7 @@ def draw_timing(kind: ExpressionType, setting: Setting, rng: np.random.Generator
         return rise, 0, total - rise
     slow = 2.0 if setting == "calm" else 1.0
     kinds = rng.random()
-    low, high = (16, 120) if kinds < 0.7 else (16, 35) if kinds < 0.84 else (110, 300)
+    low, high = (16, 120) if kinds < 0.76 else (16, 35) if kinds < 0.89 else (100, 300)
     total = int(_log_uniform(low, high, rng))
     rise = int(np.clip(12.5 * slow * rng.lognormal(0, 0.6), 3, 0.7 * total))
     fall = int(np.clip(20.0 * slow * rng.lognormal(0, 0.65), 3, 0.8 * total))

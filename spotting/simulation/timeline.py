@@ -28,7 +28,7 @@ from .talking import laugh, speak
 
 LABORATORY_MICRO_TICKS = 8  # a quarter second: annotated ones are seldom shorter
 # Probability that somebody speaks in a clip.
-_SPEECH: dict[Setting, float] = {"laboratory": 0.3, "calm": 0.0, "anywhere": 0.5}
+_SPEECH: dict[Setting, float] = {"laboratory": 0.3, "calm": 0.0, "anywhere": 0.45}
 
 
 def perform(
@@ -108,25 +108,25 @@ def _perform_one(
     if setting == "laboratory" and kind == "micro" and rise + fall < LABORATORY_MICRO_TICKS:
         rise, fall = LABORATORY_MICRO_TICKS // 2, LABORATORY_MICRO_TICKS - LABORATORY_MICRO_TICKS // 2
     # Released expressions fade: of an exponential the last part is no longer seen, so it is drawn longer.
-    decay = float(rng.uniform(1.5, 4.5)) if kind == "macro" and rng.random() < 0.45 else 0.0
-    fall = round(fall * 1.4) if decay else fall
+    decay = float(rng.uniform(1.0, 3.5)) if kind == "macro" and rng.random() < 0.25 else 0.0
+    fall = round(fall * 1.3) if decay else fall
     offset = onset + rise + hold + fall - 1
     if setting == "laboratory" and offset > stage.n - 20:
         return stage.n, fall
     curve = envelope(onset, onset + rise, hold, offset, stage.n, rng, decay)
     length = offset - onset + 1
-    if length > 24 and rng.random() < 0.35:
+    if length > 24 and rng.random() < 0.3:
         curve = waver(curve, onset, offset, rng)
     shape = draw_expression(person, amplitude, rng, recipes)
     if length < 30 and recipes is PROTOTYPES and setting == "anywhere" and rng.random() < 0.02:
         shape, amplitude = draw_wink(person, rng)
     stage.express(shape, curve, amplitude)
-    if length > 40 and rng.random() < 0.3:
+    if length > 40 and rng.random() < 0.15:
         # One expression that changes on the way: parts of it give way to others while the rest stays.
         change = smooth_steps(
             [onset - 40, *sorted(rng.integers(onset, offset, 3)), offset + 40], [0, 1, -0.5, 0.7], stage.n, 6.0
         )
-        other = draw_expression(person, amplitude * rng.uniform(0.2, 0.7), rng, recipes)
+        other = draw_expression(person, amplitude * rng.uniform(0.2, 0.6), rng, recipes)
         stage.add(other, curve * change)
     elif length > 18 and rng.random() < 0.4:
         # Faces come on in parts: a smile opens, brows join it, and leave before it ends.
@@ -161,9 +161,9 @@ def _express(stage: Stage, person: Person, busy: float, setting: Setting, rng: n
             if rng.random() < (0.7 if kind == "micro" else 0.3):
                 tick += 30
                 continue
-            upper = kind == "micro" or rng.random() < 0.55
-            recipes = UPPER_FACE if upper else SMILES
-            amplitude = max(amplitude, rng.uniform(0.04, 0.15) if upper else rng.uniform(0.1, 0.3))
+            part = 0.0 if kind == "micro" else rng.random()
+            recipes = UPPER_FACE if part < 0.4 else SMILES if part < 0.7 else PROTOTYPES
+            amplitude = max(amplitude, rng.uniform(0.04, 0.15) if part < 0.4 else rng.uniform(0.1, 0.3))
         offset, fall = _perform_one(stage, person, kind, amplitude, tick, setting, rng, recipes)
         if kind == "micro" and setting == "anywhere" and rng.random() < 0.08:
             # Now and then a second, different movement rides on a macro-expression nearby.
