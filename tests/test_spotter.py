@@ -19,6 +19,8 @@ from facespot.models.spotformer import SpotFormerConfig
 from facespot.spotting.metrics import Recording, evaluate
 from facespot.spotting.simulation.anatomy import mirror_index
 from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter
+from facespot.spotting.voting import VotingSettings
+from facespot.weights.train import VOTING
 from simulated import laboratory_clip
 
 SMALL = ContextConfig(width=8, dilations=(1, 2, 4))
@@ -172,6 +174,7 @@ def test_the_networks_of_the_paper_spot_too(features, tmp_path):
     save_checkpoint(tmp_path / "gim", "gim", dataclasses.asdict(network.config), network.state_dict())
     spotter = Spotter.load(tmp_path / "gim", "cpu")
     assert spotter.curves(features).reach is None
+    assert spotter.uncalibrated() is spotter
     result = spotter.spot(features, min_confidence=0.0)
     assert result.provenance["architecture"] == "gim"
 
@@ -215,3 +218,17 @@ def test_the_shipped_network_reads_every_channel(shipped, features):
     """Weights of another list of channels would load as long as the sizes agree; these agree with the list."""
     (network, *_) = shipped._networks
     assert network.config.channels == GEOMETRY_CHANNELS
+
+
+def test_the_shipped_weights_vote_as_their_recipe_says(shipped):
+    assert shipped._settings == VotingSettings.from_dict(VOTING)
+
+
+def test_uncalibrated_confidences_are_the_votes(features, tmp_path):
+    low = ((0.0, 0.0), (0.5, 0.1), (1.0, 1.0))
+    voting = {"min_confidence": [0.0, 0.0], "calibration": [low, low]}
+    spotter = Spotter.load(save(tmp_path / "w", [untrained()], voting=voting), "cpu")
+    reported, plain = (s.intervals(features)[0] for s in (spotter, spotter.uncalibrated()))
+    assert len(plain) == len(reported) > 0
+    for votes, mine in zip(plain, reported, strict=True):
+        assert mine.confidence == pytest.approx(np.interp(votes.confidence, *zip(*low, strict=True)))
