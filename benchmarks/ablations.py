@@ -28,7 +28,7 @@ from facespot.spotting.learning.from_simulation import SupervisedRecipe, train_s
 from facespot.spotting.learning.point_videos import PointVideo
 from facespot.spotting.learning.recipes import PointRecipe
 from facespot.spotting.simulation.corpus import LABORATORY_SHARE, clip_counts, film_clip, simulate_corpus
-from facespot.spotting.simulation.timeline import Event
+from facespot.spotting.simulation.stage import Event
 from facespot.weights.train import GLITCHES, MIN_CONFIDENCE
 
 

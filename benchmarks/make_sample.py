@@ -10,9 +10,10 @@ import numpy as np
 from facespot.extract.timebase import CLOCK_HZ
 from facespot.spotting.simulation.anatomy import Person, draw_person, roi_means
 from facespot.spotting.simulation.camera import SceneOptions
+from facespot.spotting.simulation.expressions import envelope
 from facespot.spotting.simulation.recording import film, write_truth
+from facespot.spotting.simulation.stage import Event, Performance
 from facespot.spotting.simulation.still import load_still
-from facespot.spotting.simulation.timeline import Event, Performance, envelope
 from skimage import data
 
 SECONDS = 14.5

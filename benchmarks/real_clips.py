@@ -2,8 +2,9 @@
 
 FOLDER holds `clips/`, `annotations.csv` (one row per expression: file, clip, fps, frames, onset, apex, offset, type,
 confidence; a clip without any has one row of type none) and `distractors.csv` (clip, start, end, note), frames 0-based
-and inclusive. Prints a row per clip, what each false alarm was, and the totals next to those of the geometry baseline.
-Episodes of low confidence are don't-care.
+and inclusive. Prints a row per clip, what each false alarm was, the totals next to those of the geometry baseline, and
+how well the weights tell where somebody is talking, of which the notes say "speech". Episodes of low confidence are
+don't-care.
 """
 
 import sys
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import numpy as np
 import pandas as pd
 from facespot.errors import NoFaceError
 from facespot.extract.features import FaceFeatures
@@ -99,6 +101,23 @@ def summary(name: str, total: Evaluation, alarms: float) -> str:
     return f"{name:20s} {'  '.join(cells)}  false alarms a minute without expressions {alarms:.1f}"
 
 
+def judge_speaking(clips: list[Clip], speaking: dict[str, np.ndarray]) -> tuple[float, float]:
+    """Precision and recall of the ticks at which the face is said to be talking (from 0.5 on), against the notes.
+
+    speaking: (N,) probabilities by clip. Clips without a note of speech are silent throughout.
+    """
+    said, true, both = 0, 0, 0
+    for clip in clips:
+        if clip.name not in speaking:
+            continue
+        told = speaking[clip.name] >= 0.5
+        noted = np.zeros(len(told), bool)
+        for start, end, note in clip.distractors:
+            noted[start : end + 1] |= "speech" in note.lower()
+        said, true, both = said + told.sum(), true + noted.sum(), both + (told & noted).sum()
+    return both / max(said, 1), both / max(true, 1)
+
+
 @click.command(help=__doc__)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--weights", type=click.Path(path_type=Path), help="other weights than the shipped ones")
@@ -108,14 +127,21 @@ def main(folder: Path, weights: Path | None, min_confidence: float | None, cache
     clips = load_clips(folder, cache)
     spotter = Spotter.load(weights, "cpu")
 
-    def spot(clip: Clip) -> list[Interval]:
-        return [] if clip.features is None else spotter.intervals(clip.features, min_confidence)[0]
-
-    total, alarms = report(clips, {clip.name: spot(clip) for clip in clips}, rows=True)
+    found: dict[str, list[Interval]] = {clip.name: [] for clip in clips}
+    speaking: dict[str, np.ndarray] = {}
+    for clip in clips:
+        if clip.features is not None:
+            found[clip.name], curves = spotter.intervals(clip.features, min_confidence)
+            if curves.speaking is not None:
+                speaking[clip.name] = curves.speaking
+    total, alarms = report(clips, found, rows=True)
     baseline = {clip.name: [] if clip.features is None else spot_by_geometry(clip.features) for clip in clips}
     base_total, base_alarms = report(clips, baseline, rows=False)
     click.echo(summary("facespot", total, alarms))
     click.echo(summary("geometry baseline", base_total, base_alarms))
+    if speaking:
+        precision, recall = judge_speaking(clips, speaking)
+        click.echo(f"talking              precision {precision:.2f}  recall {recall:.2f} (of ticks)")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ def load_faces(folder: Path | None) -> dict[str, Still]:
 @click.option("--weights", type=click.Path(path_type=Path), help="other weights than the shipped ones")
 @click.option("--min-confidence", type=float, help="instead of the weights' own")
 @click.option("--laboratory", is_flag=True, help="expressions apart, micro-expressions of 1 to 4 % of IOD")
+@click.option("--lively", is_flag=True, help="heads that move as those of people who talk")
 def main(
     out: Path,
     faces: Path | None,
@@ -68,12 +69,13 @@ def main(
     speech: float | None,
     busy: float | None,
     laboratory: bool,
+    lively: bool,
     score: bool,
     weights: Path | None,
     min_confidence: float | None,
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    render(out, faces, parse_seeds(seeds), seconds, speech, busy, laboratory)
+    render(out, faces, parse_seeds(seeds), seconds, speech, busy, laboratory, lively)
     if score:
         score_folder(out, weights, min_confidence)
 
@@ -86,6 +88,7 @@ def render(
     speech: float | None,
     busy: float | None,
     laboratory: bool,
+    lively: bool,
 ) -> None:
     """Every face with every seed that is not in `out` yet."""
     stills = load_faces(faces)
@@ -97,7 +100,9 @@ def render(
             if truth.exists():
                 continue
             path = out / f"{name}_s{seed}.mp4"
-            recording = render_recording(still, path, seed, seconds, busy=busy, speech=speech, laboratory=laboratory)
+            recording = render_recording(
+                still, path, seed, seconds, busy=busy, speech=speech, laboratory=laboratory, lively=lively
+            )
             # Last, so that a truth file always stands for a finished video.
             write_truth(truth, recording.events, recording.timebase)
             click.echo(f"{recording.path.name}: {len(recording.events)} expressions, {recording.scene.fps:g} frames/s")

@@ -28,7 +28,8 @@ from facespot.spotting.learning.point_videos import PointVideo
 from facespot.spotting.learning.recipes import PointRecipe
 from facespot.spotting.simulation.anatomy import Person, draw_person, roi_means
 from facespot.spotting.simulation.sensor import observe
-from facespot.spotting.simulation.timeline import Performance, perform
+from facespot.spotting.simulation.stage import Performance
+from facespot.spotting.simulation.timeline import perform
 from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter
 from scipy.ndimage import gaussian_filter1d
 

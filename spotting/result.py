@@ -48,8 +48,8 @@ class SpotResult:
     usable face. warnings: one sentence each (damaged file, second face ...). provenance: JSON-serialisable account of
     version, weights and options. min_confidence: what was asked of macro and micro. strongest: highest confidence of
     any candidate, reported or not, None without one. face: number of the followed one where the caller chose. stimuli:
-    what was shown meanwhile, if the caller knows. speaking: (N,) share of speech per tick, 0..1, and scores: (N, 2) of
-    macro and micro, None where the weights do not tell.
+    what was shown meanwhile, if the caller knows. speaking: (N,) probability per tick, 0..1, that the face is talking,
+    and scores: (N, 2) of macro and micro, None where the weights do not tell.
     Raises ValueError if the two curves do not fit the time base.
     """
 

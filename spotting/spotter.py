@@ -105,6 +105,10 @@ class Spotter:
             found = [i for i in typed if i.confidence >= each[i.type]]
         return tidy(found, curves.intensity)
 
+    def uncalibrated(self) -> "Spotter":
+        """The same whose confidences are as the networks give them, to calibrate them by."""
+        return Spotter(self.reader.uncalibrated(), self.origin)
+
     def spot(
         self,
         features: FaceFeatures,

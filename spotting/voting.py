@@ -4,30 +4,61 @@ The paper cuts the intensity curve at several thresholds (`decoding`). That cann
 the face never comes to rest, and it needs the curve to reach the ends of an expression. Where the network tells each
 tick's distance to onset and offset, the ticks of one expression agree on its ends and the next one's ticks disagree;
 their weighted mean is steadier than any one threshold crossing. The class follows the definition: micro is under half a
-second.
+second; within a tick or two of that the class scores may decide.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from .intervals import EXPRESSION_TYPES, ExpressionType, Interval
 
 MICRO_TICKS = 15  # longest micro-expression: 0.5 s at 30 Hz
+Knots = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
 class VotingSettings:
     """min_confidence: of macro and micro; weaker intervals are dropped. The two differ because the ends of a
     micro-expression are never as certain. agree: IoU from which votes are for the same interval. overlap: share of the
-    shorter interval from which a weaker one is a repetition. min_ticks: shortest one reported.
+    shorter interval from which a weaker one is a repetition. min_ticks: shortest one reported. near_limit: ticks from
+    the half second within which the class scores decide on the type. calibration: of macro and micro, rising pairs of
+    what the votes amount to and the confidence to report for it, linear between them; None reports the votes.
     """
 
     min_confidence: tuple[float, float] = (0.5, 0.5)
     agree: float = 0.5
     overlap: float = 0.4
     min_ticks: int = 4
+    near_limit: int = 0
+    calibration: tuple[Knots, Knots] | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "VotingSettings":
+        """From what a checkpoint says. Raises TypeError for a setting that does not exist."""
+        maps = values.get("calibration")
+        calibration = None if maps is None else tuple(tuple((float(a), float(b)) for a, b in knots) for knots in maps)
+        return cls(
+            **{**values, "min_confidence": tuple(values["min_confidence"]), "calibration": calibration},
+        )
+
+    def confidence(self, votes: float, kind: ExpressionType) -> float:
+        """0..1, what to report for votes of that much."""
+        if self.calibration is None:
+            return min(votes, 1.0)
+        return float(np.interp(votes, *zip(*self.calibration[EXPRESSION_TYPES.index(kind)], strict=True)))
+
+    def least_votes(self) -> float:
+        """0..1, what the votes for anything that is reported amount to at least."""
+        if self.calibration is None:
+            return min(self.min_confidence)
+        limits = []
+        for least, knots in zip(self.min_confidence, self.calibration, strict=True):
+            votes, confidence = zip(*knots, strict=True)
+            limits.append(float(np.interp(least, confidence, votes)) if least > confidence[0] else 0.0)
+        return min(limits)
 
 
 def vote(
@@ -36,14 +67,18 @@ def vote(
     intensity: np.ndarray,
     segments: Sequence[tuple[int, int]],
     settings: VotingSettings | None = None,
+    micro_share: np.ndarray | None = None,
 ) -> list[Interval]:
     """The expressions in one video, in order of time.
 
     scores: (N,) probability that a tick lies in an expression. reach: (N, 2) ticks back to its onset and on to its
     offset, not negative. intensity: (N,) 0..1; its maximum inside an interval is the apex. segments: half-open tick
-    ranges; none is left. The confidence of an interval is the mean of the better half of its scores.
+    ranges; none is left. micro_share: (N,) how much of the score is for micro, which decides on the type near the
+    half second; 0.5 each when None. The votes for an interval amount to the mean of the better half of its scores.
     """
     settings = settings or VotingSettings()
+    if micro_share is None or not settings.near_limit:
+        micro_share, settings = np.full(len(scores), 0.5), replace(settings, near_limit=0)
     found = []
     for start, stop in segments:
         part = slice(start, stop)
@@ -55,13 +90,13 @@ def vote(
                 kind,
                 confidence,
             )
-            for onset, offset, kind, confidence in _vote_segment(scores[part], reach[part], settings)
+            for onset, offset, kind, confidence in _vote_segment(scores[part], reach[part], micro_share[part], settings)
         ]
     return sorted(found)
 
 
 def _vote_segment(
-    scores: np.ndarray, reach: np.ndarray, settings: VotingSettings
+    scores: np.ndarray, reach: np.ndarray, micro_share: np.ndarray, settings: VotingSettings
 ) -> list[tuple[int, int, ExpressionType, float]]:
     """(onset, offset, type, confidence) within one segment, the strongest vote first."""
     ticks = np.arange(len(scores))
@@ -70,7 +105,7 @@ def _vote_segment(
     weight = scores.astype(np.float64).copy()
     taken: list[tuple[int, int, ExpressionType, float]] = []
     # Ticks without any weight vote for nothing, even where no confidence is asked for.
-    least = max(0.5 * min(settings.min_confidence), np.finfo(np.float32).tiny)
+    least = max(0.5 * settings.least_votes(), np.finfo(np.float32).tiny)
     # A tick's interval holds the tick itself: those whose interval meets another one lie no further from it than these.
     back, ahead = (int(np.ceil(side.max(initial=0.0))) for side in (ticks - onset, offset - ticks))
 
@@ -92,11 +127,14 @@ def _vote_segment(
         b = float(votes @ offset[part] / votes.sum())
         first, last = round(a), round(b)
         inside = scores[first : last + 1]
-        confidence = float(np.mean(np.sort(inside)[-max(1, len(inside) // 2) :]))
         length = last - first + 1
-        kind: ExpressionType = "micro" if length <= MICRO_TICKS else "macro"
+        micro = length <= MICRO_TICKS
+        if abs(length - MICRO_TICKS - 0.5) < settings.near_limit:
+            micro = bool(votes @ micro_share[part] / votes.sum() > 0.5)
+        kind: ExpressionType = "micro" if micro else "macro"
+        confidence = settings.confidence(float(np.mean(np.sort(inside)[-max(1, len(inside) // 2) :])), kind)
         if confidence >= settings.min_confidence[EXPRESSION_TYPES.index(kind)] and length >= settings.min_ticks:
-            taken.append((first, last, kind, min(confidence, 1.0)))
+            taken.append((first, last, kind, confidence))
         # Whoever voted for this interval, or for one that mostly repeats it, has been heard.
         part = near(a, b)
         shared = np.minimum(offset[part], b) - np.maximum(onset[part], a) + 1

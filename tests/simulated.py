@@ -5,8 +5,10 @@ from facespot.extract.features import FaceFeatures
 from facespot.extract.timebase import Timebase
 from facespot.spotting.intervals import Interval
 from facespot.spotting.simulation.anatomy import PAIRED_AUS, Person, draw_person, roi_means
+from facespot.spotting.simulation.expressions import envelope
 from facespot.spotting.simulation.sensor import Observation, observe
-from facespot.spotting.simulation.timeline import Performance, envelope, perform
+from facespot.spotting.simulation.stage import Performance
+from facespot.spotting.simulation.timeline import perform
 
 
 def act(person: Person, n: int, amplitude: float, onset: int, offset: int, au: str = "AU2") -> Performance:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import facespot.benchmarks.ablations as ablations
+import facespot.benchmarks.confidence as confidence
 import facespot.benchmarks.real_clips as real_clips
 import facespot.benchmarks.tuning as tuning
 import facespot.benchmarks.twins as twins
@@ -15,7 +16,7 @@ from facespot.errors import NoFaceError
 from facespot.spotting.datasets.records import make_records
 from facespot.spotting.datasets.sampling import sample_points
 from facespot.spotting.intervals import Interval
-from facespot.spotting.judging.metrics import Counts
+from facespot.spotting.judging.metrics import Counts, VideoIntervals
 from facespot.spotting.learning.from_points import PointTrainer
 from facespot.spotting.learning.point_videos import Window, pair_points
 from facespot.spotting.simulation.anatomy import draw_person, roi_means
@@ -101,6 +102,55 @@ def test_alarms_are_counted_and_explained(clips, capsys):
 
 def test_clips_that_all_have_expressions_give_no_rate_of_alarms(clips):
     assert real_clips.report(clips[:1], {"a": []}, rows=False)[1] == 0.0
+
+
+def test_talking_is_judged_by_the_notes(clips):
+    a, b, _ = clips
+    a = dataclasses.replace(a, distractors=[(0, 49, "Speech"), (40, 59, "speech, blink"), (100, 120, "blink")])
+    told = np.zeros(150)
+    told[50:80] = 0.9
+    assert real_clips.judge_speaking([a], {"a": told}) == (10 / 30, 10 / 60)
+    assert real_clips.judge_speaking([a, b], {"a": told, "b": told}) == (10 / 60, 10 / 60)
+    assert real_clips.judge_speaking([a, b], {}) == (0, 0)
+
+
+def judged(rng, n, truth):
+    """n intervals with votes from 0.2 to 1 that are hits as often as `truth` says."""
+    votes = rng.uniform(0.2, 1, n)
+    return np.column_stack([votes, rng.random(n) < truth(votes)])
+
+
+def test_calibrated_confidences_are_hits_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    sources = [judged(rng, 4000, lambda v: v**3) for _ in range(2)]
+    knots = np.array(confidence.fit(sources))
+    assert (np.diff(knots, axis=0) > 0).all()
+    assert knots[0].tolist() == [0, 0]
+    for votes in (0.5, 0.7, 0.9):
+        assert np.interp(votes, *knots.T) == pytest.approx(votes**3, abs=0.06)
+    table = confidence.reliability([[judged(rng, 4000, lambda v: v**3)] for _ in range(2)])
+    assert sum(n for _, n, _, _ in table) == 8000
+    assert all(abs(mean - hits) < 0.07 for _, n, mean, hits in table if n > 300)
+
+
+def test_sources_of_a_calibration_weigh_the_same_whatever_their_size():
+    rng = np.random.default_rng(1)
+    sources = [judged(rng, 6000, lambda v: 0.9 + 0 * v), judged(rng, 300, lambda v: 0.1 + 0 * v)]
+    assert np.interp(0.6, *np.array(confidence.fit(sources)).T) == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_least_confidence_is_the_highest_that_costs_next_to_nothing():
+    truth = [Interval(10, 15, 40, "macro"), Interval(100, 105, 140, "macro")]
+    found = [
+        Interval(10, 15, 40, "macro", 0.9),
+        Interval(100, 105, 140, "macro", 0.71),
+        Interval(50, 55, 80, "macro", 0.5),
+    ]
+    recording = VideoIntervals(truth, found)
+    assert confidence.least_confidence([recording], "macro", ((0, 0), (1, 1))) == (0.7, 1.0, 1.0)
+    votes = confidence.votes_and_hits([recording], "macro")
+    assert votes.tolist() == [[0.9, 1], [0.71, 1], [0.5, 0]]
+    assert confidence.votes_and_hits([recording], "micro").shape == (0, 2)
 
 
 def test_points_are_drawn_on_the_clips_that_the_other_variants_learn_from():

@@ -26,8 +26,11 @@ GLITCHES = 0.25
 # The second round: learning rate, distance of its seed from the first round's.
 TUNING_RATE = 6e-4
 TUNING_SEED = 1000
-# Confidence from which a macro- or micro-expression is reported. Chosen on rendered portraits, see the model card.
+# What votes for macro- and micro-expressions are worth (`benchmarks/confidence.py` fits the map), and the confidence
+# from which either is reported, chosen on rendered portraits: see the model card.
+CALIBRATION = (((0.0, 0.0), (1.0, 1.0)), ((0.0, 0.0), (1.0, 1.0)))
 MIN_CONFIDENCE = (0.78, 0.74)
+VOTING = {"min_confidence": MIN_CONFIDENCE, "calibration": CALIBRATION}
 
 
 State = Mapping[str, torch.Tensor]
@@ -123,7 +126,7 @@ def main(
         networks += [(config, state) for state in _train_members(corpus, config, recipe, seeds, place, states)]
     settings, state = pack_ensemble(networks)
     notes = {"seed": seed, "clips": clips, "steps": steps, "tuning_clips": tuning_clips, "tuning_steps": tuning_steps}
-    settings["voting"] = {"min_confidence": MIN_CONFIDENCE}
+    settings["voting"] = VOTING
     digest = save_checkpoint(output, "context", settings, state, notes)
     click.echo(f"{output}: {digest}  ({time.monotonic() - started:.0f} s)")
 

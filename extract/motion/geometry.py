@@ -29,7 +29,10 @@ from ..regions import (
 from ..timebase import CLOCK_HZ
 
 BASELINE_SECONDS = 8.0  # window of the running median that stands for the face at rest
+# A second, longer one: an expression held for more than half of the first window would become its face at rest.
+HELD_SECONDS = 30.0
 _BASELINE_STRIDE = 5  # the median is slow: every fifth tick is enough
+_HELD_STRIDE = 15  # and the longer one is slower still
 _SHAPE_SAMPLE = 300  # ticks that estimate a segment's rigid shape
 _CHUNK = 2000  # ticks whose points are turned at once, a multiple of the stride; more changes only the memory needed
 
@@ -59,30 +62,32 @@ _LEVELS = {
 _NOSE_LEAN = 0.626
 _POSE_CHANNELS = ("yaw", "pitch", "roll", "rotation_speed", "translation_speed", "scale_speed")
 
-# ROI and feature channels are deviations from the running median in IOD, levels are absolute;
-# angles are radians from the segment's median, speeds are per second (radians, IOD, fraction).
-GEOMETRY_CHANNELS: tuple[str, ...] = (
-    *(f"{roi}_{axis}" for roi in ROI_NAMES for axis in "xy"),
-    *_DEVIATIONS,
-    *_LEVELS,
-    *_POSE_CHANNELS,
-)
-_POSE_AT = slice(-len(_POSE_CHANNELS), None)
-_LEVELS_AT = slice(-len(_POSE_CHANNELS) - len(_LEVELS), -len(_POSE_CHANNELS))
-_SLOW_AT = slice(0, _LEVELS_AT.start)  # what is taken as a deviation from its running median
+_MOVING = (*(f"{roi}_{axis}" for roi in ROI_NAMES for axis in "xy"), *_DEVIATIONS)
+# What networks read whose configuration names no channels.
+FIRST_CHANNELS: tuple[str, ...] = (*_MOVING, *_LEVELS, *_POSE_CHANNELS)
+# ROI and feature channels are deviations from the running median in IOD, "held" ones from the longer running median,
+# levels are absolute; angles are radians from the segment's median, speeds are per second (radians, IOD, fraction).
+GEOMETRY_CHANNELS: tuple[str, ...] = (*FIRST_CHANNELS, *(f"{name}_held" for name in _MOVING))
+_SLOW_AT = slice(0, len(_MOVING))  # what is taken as a deviation from its running median
+_LEVELS_AT = slice(_SLOW_AT.stop, _SLOW_AT.stop + len(_LEVELS))
+_POSE_AT = slice(_LEVELS_AT.stop, len(FIRST_CHANNELS))
+_HELD_AT = slice(len(FIRST_CHANNELS), len(GEOMETRY_CHANNELS))
 
 
 def _mirror() -> tuple[tuple[int, ...], tuple[float, ...]]:
     index = {name: i for i, name in enumerate(GEOMETRY_CHANNELS)}
     source, sign = list(range(len(index))), [1.0] * len(index)
-    for roi, mirrored in enumerate(ROI_MIRROR):
-        for axis in "xy":
-            source[index[f"{ROI_NAMES[roi]}_{axis}"]] = index[f"{ROI_NAMES[mirrored]}_{axis}"]
-        sign[index[f"{ROI_NAMES[roi]}_x"]] = -1.0
-    for stem in ("eye_aperture", "cheek_y"):
-        left, right = index[f"{stem}_image_left"], index[f"{stem}_image_right"]
-        source[left], source[right] = right, left
-    for name in ("chin_x", "gaze_x", "yaw", "roll"):
+    for held in ("", "_held"):
+        for roi, mirrored in enumerate(ROI_MIRROR):
+            for axis in "xy":
+                source[index[f"{ROI_NAMES[roi]}_{axis}{held}"]] = index[f"{ROI_NAMES[mirrored]}_{axis}{held}"]
+            sign[index[f"{ROI_NAMES[roi]}_x{held}"]] = -1.0
+        for stem in ("eye_aperture", "cheek_y"):
+            left, right = (index[f"{stem}_image_{side}{held}"] for side in ("left", "right"))
+            source[left], source[right] = right, left
+        for name in ("chin_x", "gaze_x"):
+            sign[index[f"{name}{held}"]] = -1.0
+    for name in ("yaw", "roll"):
         sign[index[name]] = -1.0
     return tuple(source), tuple(sign)
 
@@ -148,16 +153,16 @@ def _rigid_shape(sample: np.ndarray) -> np.ndarray:
     return (shape - (left + right) / 2) @ frame / iod
 
 
-def _median_size(seconds: float) -> int:
-    """How many of every fifth tick the running median is of."""
-    return round(seconds * CLOCK_HZ / _BASELINE_STRIDE) | 1
+def _median_size(seconds: float, stride: int = _BASELINE_STRIDE) -> int:
+    """How many of every stride-th tick the running median is of."""
+    return round(seconds * CLOCK_HZ / stride) | 1
 
 
-def _median_at(start: int, stop: int, coarse: np.ndarray, size: int) -> np.ndarray:
-    """(stop - start, C) running median at some ticks. coarse: (n, C) every fifth tick of the segment, to its end or as
-    far as `_median_reach` says."""
+def _median_at(start: int, stop: int, coarse: np.ndarray, size: int, stride: int = _BASELINE_STRIDE) -> np.ndarray:
+    """(stop - start, C) running median at some ticks. coarse: (n, C) every stride-th tick of the segment, to its end
+    or as far as `_median_reach` says."""
     ticks = np.arange(start, stop)
-    left = np.clip(ticks // _BASELINE_STRIDE, 0, max(len(coarse) - 2, 0))
+    left = np.clip(ticks // stride, 0, max(len(coarse) - 2, 0))
     first, last, half = left[0], min(left[-1] + 2, len(coarse)), size // 2
     low = max(first - half, 0)
     # Mirrored here: the filter's own way is wrong for lines of two or four values.
@@ -165,7 +170,7 @@ def _median_at(start: int, stop: int, coarse: np.ndarray, size: int) -> np.ndarr
     median = median_filter(around, size=(size, 1))[half + first - low : half + last - low]
     if len(coarse) == 1:
         return np.repeat(median, len(ticks), axis=0)
-    weight = np.clip((ticks - left * _BASELINE_STRIDE) / _BASELINE_STRIDE, 0, 1)[:, None]
+    weight = np.clip((ticks - left * stride) / stride, 0, 1)[:, None]
     return median[left - first] * (1 - weight) + median[left - first + 1] * weight
 
 
@@ -204,7 +209,18 @@ def _write_channels(landmarks: np.ndarray, channels: np.ndarray) -> None:
             first, values = waiting.popleft()
             last = first + len(values)
             channels[first:last, _SLOW_AT] = values - _median_at(first, last, np.concatenate(coarse), size)
+        # The place itself for now: its running median takes ticks that are not known yet.
+        channels[start:stop, _HELD_AT] = slow
     channels[:, _POSE_AT] = _pose(np.concatenate(head))
+    _subtract_held(channels[:, _HELD_AT])
+
+
+def _subtract_held(places: np.ndarray) -> None:
+    """Make places (N, C) of one stretch, in place, deviations from their running median over `HELD_SECONDS`."""
+    coarse, size = places[::_HELD_STRIDE].astype(np.float64), _median_size(HELD_SECONDS, _HELD_STRIDE)
+    for start in range(0, len(places), _CHUNK):
+        stop = min(start + _CHUNK, len(places))
+        places[start:stop] -= _median_at(start, stop, coarse, size, _HELD_STRIDE)
 
 
 def _posed_face(landmarks: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -213,7 +229,7 @@ def _posed_face(landmarks: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, .
     as in `similarity_to`."""
     landmarks = np.asarray(landmarks, np.float64)
     rotation, scale, centre, shape_centre = similarity_to(shape, landmarks[:, _RIGID])
-    points = scale[:, None, None] * np.einsum("nki,nij->nkj", landmarks - centre[:, None], rotation) + shape_centre
+    points = scale[:, None, None] * ((landmarks - centre[:, None]) @ rotation) + shape_centre
     # The mesh's errors flip between two states from one frame to the next; a binomial filter removes just that.
     points = 0.25 * points[:-2] + 0.5 * points[1:-1] + 0.25 * points[2:]
 

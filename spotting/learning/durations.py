@@ -16,11 +16,11 @@ from scipy.ndimage import uniform_filter1d
 from ...extract.motion.geometry import GEOMETRY_CHANNELS
 from ..intervals import EXPRESSION_TYPES, Point
 
-# Blinks, glances and turns of the head come and go within an expression.
+# Blinks, glances and turns of the head come and go within an expression; held channels repeat the others.
 _CHANNELS = [
     i
     for i, name in enumerate(GEOMETRY_CHANNELS)
-    if not name.startswith(("eye_aperture", "gaze", "yaw", "pitch", "roll")) and not name.endswith("speed")
+    if not name.startswith(("eye_aperture", "gaze", "yaw", "pitch", "roll")) and not name.endswith(("speed", "_held"))
 ]
 # Pairs are (macro, micro), counts are ticks.
 _ROOM = (120, 30)  # either side of a point, where the face at rest is measured; no macro-expression lasts longer

@@ -16,10 +16,11 @@ from ...extract.features import SNIPPET_REACH, SNIPPET_STEPS
 from ...extract.regions import ROI_NAMES
 from ...models.context import ContextConfig, ContextOutput, ContextSpotter, mirror_inputs
 from ..simulation.corpus import ClipBatch
-from ..simulation.timeline import Event
+from ..simulation.stage import Event
 
 _EDGE_SHARE = 0.15  # of an expression at either end, where even annotators differ
 _EDGE_WEIGHT = 0.15
+_NOISE_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,7 @@ class Targets:
 
     classes: (n, T, 2) 1 for the class (macro, micro) of the tick's expression. weight: (n, T) say of the tick in the
     class loss. reach: (n, T, 2) ticks to onset and offset. inside: (n, T) 1 in an expression. intensity: (n, T) 0..1.
+    speaking: (n, T) 1 where the face is talking.
     """
 
     classes: Tensor
@@ -35,6 +37,7 @@ class Targets:
     reach: Tensor
     inside: Tensor
     intensity: Tensor
+    speaking: Tensor
 
     def pick(self, rows: np.ndarray) -> "Targets":
         """The targets of some clips."""
@@ -46,8 +49,8 @@ class Targets:
         return Targets(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
-def make_targets(events: Sequence[Sequence[Event]], intensity: np.ndarray) -> Targets:
-    """Targets of n clips of T ticks from their events and intensity (n, T).
+def make_targets(events: Sequence[Sequence[Event]], intensity: np.ndarray, speaking: np.ndarray) -> Targets:
+    """Targets of n clips of T ticks from their events, intensity (n, T) and speaking (n, T).
 
     Where two expressions overlap, the shorter one has the ticks.
     """
@@ -68,7 +71,7 @@ def make_targets(events: Sequence[Sequence[Event]], intensity: np.ndarray) -> Ta
             reach[row, span, 0] = np.arange(length)
             reach[row, span, 1] = np.arange(length)[::-1]
             inside[row, span] = 1.0
-    arrays = (classes, weight, reach, inside, intensity.astype(np.float32))
+    arrays = (classes, weight, reach, inside, intensity.astype(np.float32), speaking.astype(np.float32))
     return Targets(*(torch.from_numpy(a) for a in arrays))
 
 
@@ -85,19 +88,22 @@ def interval_loss(output: ContextOutput, target: Targets) -> dict[str, Tensor]:
 
     class: `class_loss`, in which the ends weigh less. reach: 1 - IoU of each tick's own interval.
     intensity: mean squared error, the paper's eq. 9 with the true curve. quality: cross-entropy against the IoU
-    reached.
+    reached. speaking: cross-entropy, from networks that tell.
     """
     n_inside = target.inside.sum() + 1
     shared = torch.minimum(output.reach, target.reach).sum(-1) + 1
     joint = torch.maximum(output.reach, target.reach).sum(-1) + 1
     iou = shared / joint
     quality = F.binary_cross_entropy_with_logits(output.quality, iou.detach(), reduction="none")
-    return {
+    terms = {
         "class": class_loss(output.class_scores, target.classes, target.weight),
         "reach": 0.5 * ((1 - iou) * target.inside).sum() / n_inside,
         "intensity": (torch.sigmoid(output.intensity) - target.intensity).square().mean(),
         "quality": 0.25 * (quality * target.inside).sum() / n_inside,
     }
+    if output.speaking is not None:
+        terms["speaking"] = 0.1 * F.binary_cross_entropy_with_logits(output.speaking, target.speaking)
+    return terms
 
 
 @dataclass(frozen=True)
@@ -152,21 +158,24 @@ def _glitches(shape: tuple[int, int], share: float, rng: np.random.Generator) ->
 
 
 def _augment(
-    snippets: Tensor, geometry: Tensor, recipe: SupervisedRecipe, generator: torch.Generator
+    snippets: Tensor, geometry: Tensor, noise: Tensor, recipe: SupervisedRecipe, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Clips (n, T, 17, 10, 2) and (n, T, G) as another camera, another face or a mirror might show them."""
+    """Clips (n, T, 17, 10, 2) and (n, T, G) as another camera, another face or a mirror might show them.
+
+    noise: more normal numbers than there are displacements, in one line. Changes the clips.
+    """
     n = len(snippets)
 
     def column(values: Tensor) -> Tensor:
         return values.view(-1, 1, 1, 1, 1)
 
     snippets = snippets * column(torch.exp(torch.randn(n, generator=generator) * recipe.gain))
-    mirrored, mirrored_geometry = mirror_inputs(snippets, geometry)
     flip = torch.rand(n, generator=generator) < 0.5
-    snippets = torch.where(column(flip), mirrored, snippets)
-    geometry = torch.where(flip.view(-1, 1, 1), mirrored_geometry, geometry)
+    snippets[flip], geometry[flip] = mirror_inputs(snippets[flip], geometry[flip])
     amount = column(torch.rand(n, generator=generator)) * recipe.noise
-    snippets = snippets + torch.randn(snippets.shape, generator=generator) * amount
+    # Another stretch of the same noise every time: drawing it anew would take as long as a layer of the network.
+    at = int(torch.randint(len(noise) - snippets.numel(), (), generator=generator))
+    snippets = torch.addcmul(snippets, noise[at : at + snippets.numel()].view(snippets.shape), amount)
     keep = torch.rand(n, generator=generator) >= recipe.flow_dropout
     return snippets * column(keep), geometry
 
@@ -179,7 +188,13 @@ class ClipSampler:
 
     def __init__(self, corpus: Mapping[int, ClipBatch], recipe: SupervisedRecipe):
         self._corpus, self._recipe = corpus, recipe
-        self._targets = {ticks: make_targets(batch.events, batch.intensity) for ticks, batch in corpus.items()}
+        self._targets = {
+            ticks: make_targets(batch.events, batch.intensity, batch.speaking) for ticks, batch in corpus.items()
+        }
+        longest = max(max(4 * ticks, recipe.ticks_per_step) for ticks in corpus)
+        self._noise = torch.randn(
+            2 * longest * SNIPPET_STEPS * len(ROI_NAMES) * 2, generator=torch.Generator().manual_seed(_NOISE_SEED)
+        )
         self._lengths = list(corpus)
         share = np.array([len(corpus[t]) * t for t in self._lengths], float)
         self._share = share / share.sum()
@@ -193,7 +208,7 @@ class ClipSampler:
         geometry = torch.from_numpy(batch.geometry[rows].astype(np.float32))
         if self._recipe.glitches:
             snippets = snippets + torch.from_numpy(_glitches(snippets.shape[:2], self._recipe.glitches, rng))
-        snippets, geometry = _augment(snippets, geometry, self._recipe, generator)
+        snippets, geometry = _augment(snippets, geometry, self._noise, self._recipe, generator)
         return snippets, geometry, self._targets[ticks].pick(rows)
 
 

@@ -165,7 +165,8 @@ class ContextLearner(Learner):
             values = [getattr(part, name)[0].float() for part in parts]
             return torch.stack([F.pad(v, (0, 0) * (v.ndim - 1) + (0, longest - len(v))) for v in values])
 
-        return ContextOutput(**{field.name: stack(field.name) for field in fields(ContextOutput)})
+        told = [field.name for field in fields(ContextOutput) if getattr(parts[0], field.name) is not None]
+        return ContextOutput(**{name: stack(name) for name in told})
 
     def loss(self, member: int, answer: Answer, targets: Sequence[PseudoLabels]) -> dict[str, Tensor]:
         # Without pseudo-apexes the paper's apex term is zero.

@@ -54,7 +54,8 @@ class PointRecipe:
     rehearsal: int = 0
     rules: Rules = "paper"
     encoder: SpotFormerConfig = field(default_factory=SpotFormerConfig)
-    context: ContextConfig = field(default_factory=ContextConfig)
+    # Points do not say where the face is talking.
+    context: ContextConfig = field(default_factory=lambda: ContextConfig(speaking=False))
 
     def __post_init__(self) -> None:
         if self.network not in get_args(Network):

@@ -65,3 +65,7 @@ class Reader(ABC):
         segments: half-open ranges of ticks with a usable face. min_confidence: of macro and micro, instead of the
         weights' own; lower ones are found with it, higher ones left out.
         """
+
+    def uncalibrated(self) -> "Reader":
+        """The same whose confidences are as the networks give them; itself where no calibration comes between."""
+        return self

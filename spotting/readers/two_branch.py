@@ -55,18 +55,27 @@ class ContextReader(Reader):
         voting = checkpoint.config.get("voting")
         if voting is None:
             return cls(networks, _threshold_settings(checkpoint), device, decoding)
-        least = tuple(voting["min_confidence"])
-        return cls(networks, VotingSettings(**{**voting, "min_confidence": least}), device, decoding)
+        return cls(networks, VotingSettings.from_dict(voting), device, decoding)
+
+    def uncalibrated(self) -> "ContextReader":
+        settings = self._settings
+        if not isinstance(settings, VotingSettings):
+            return self
+        return ContextReader(self._networks, replace(settings, calibration=None), self._device)
 
     def curves(self, features: FaceFeatures) -> Curves:
         n = features.timebase.n_ticks
         intensity, scores, reach = np.zeros(n, np.float32), np.zeros((n, 2), np.float32), np.zeros((n, 2), np.float32)
+        speaking = np.zeros(n, np.float32)
         segments = features.segments()
         geometry = geometry_channels(features.landmarks, segments)
         for start, stop in segments:
-            answer = self._segment(features.snippets[start:stop], geometry[start:stop])
-            intensity[start:stop], scores[start:stop], reach[start:stop] = answer
-        return Curves(intensity, scores, reach)
+            part = slice(start, stop)
+            intensity[part], scores[part], reach[part], speaking[part] = self._segment(
+                features.snippets[part], geometry[part]
+            )
+        tell = all(network.config.speaking for network in self._networks)
+        return Curves(intensity, scores, reach, speaking=speaking if tell else None)
 
     def decode(
         self,
@@ -76,7 +85,7 @@ class ContextReader(Reader):
     ) -> list[Interval]:
         return _decode(curves, segments, self._settings, min_confidence)
 
-    def _segment(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _segment(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, ...]:
         margin = max(network.reach_ticks for network in self._networks)
         # Chunks start on even ticks, since the network reads ticks in pairs.
         margin += margin % 2
@@ -86,8 +95,7 @@ class ContextReader(Reader):
             keep = slice(start - low, min(start + CHUNK_TICKS, len(snippets)) - low)
             parts.append([part[keep] for part in self._chunk(snippets[low:high], geometry[low:high])])
             release(snippets)
-        intensity, scores, reach = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return intensity, scores, reach
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
     @torch.inference_mode()
     def _chunk(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -102,7 +110,9 @@ class ContextReader(Reader):
         if self._know_ends:
             scores = scores * torch.stack([torch.sigmoid(a.quality.float()) for a in answers])[..., None].sqrt()
         reach = torch.stack([a.reach.float() for a in answers])
-        return tuple(part.mean(dim=(0, 1)).cpu().numpy() for part in (intensity, scores, reach))
+        silent = torch.zeros_like(intensity[0])
+        speaking = torch.stack([silent if a.speaking is None else torch.sigmoid(a.speaking.float()) for a in answers])
+        return tuple(part.mean(dim=(0, 1)).cpu().numpy() for part in (intensity, scores, reach, speaking))
 
 
 class GIMReader(Reader):
@@ -178,8 +188,10 @@ def _decode(
 ) -> list[Interval]:
     least = _least_of(settings) if min_confidence is None else min_confidence
     if isinstance(settings, VotingSettings):
-        score = np.clip(curves.scores.sum(axis=1), 0, 1)
-        return vote(score, curves.reach, curves.intensity, segments, replace(settings, min_confidence=least))
+        both = curves.scores.sum(axis=1)
+        micro_share = curves.scores[:, 1] / np.maximum(both, 1e-6)
+        settings = replace(settings, min_confidence=least)
+        return vote(np.clip(both, 0, 1), curves.reach, curves.intensity, segments, settings, micro_share)
     if isinstance(settings, DecodingSettings):
         return decode(curves.intensity, curves.scores, replace(settings, min_confidence=least), segments)
     return decode_reference(curves.intensity, curves.scores, replace(settings, minimum=least), segments)

@@ -1,7 +1,7 @@
 """Where action units (AUs) move the points of a face: displacement patterns on the kept mesh points.
 
 Axes: x right and y down as the viewer sees them, z away from the camera; unit: inter-ocular distance (IOD, about
-63 mm). Patterns are our own reading of the FACS descriptions, at about maximum intensity. Sides are the viewer's.
+63 mm). What is pulled where stands in `units`. Sides are the viewer's.
 """
 
 import json
@@ -13,193 +13,13 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from ...extract.regions import EYE_LIDS, IRIS_CENTRES, KEPT_INDEX, KEPT_MESH_POINTS, ROI_MESH_POINTS
+from ...extract.regions import KEPT_INDEX, KEPT_MESH_POINTS, ROI_MESH_POINTS
+from .units import ANCHORS, GROUPS, SIDEWAYS, VERTICAL
 
-# Groups of points that move as one sheet of skin; a pattern spreads inside a group and never across
-# (the upper lip does not follow the lower one).
-_GROUPS: dict[str, tuple[int, ...]] = {
-    "brows": (70, 63, 46, 53, 105, 52, 66, 65, 107, 55, 296, 295, 336, 285, 334, 282, 300, 293, 276, 283, 9, 151, 10),
-    "upper_lip": (0, 37, 267, 40, 270, 13, 82, 312, 164),
-    "lower_lip": (17, 84, 314, 91, 321, 14, 87, 317, 18),
-    "corners": (61, 291, 78, 308),
-    "chin": (152, 148, 377, 199, 175, 172, 397),
-    "cheeks": (50, 280, 205, 425, 36, 266),
-    "nose_wings": (98, 327, 64, 294),
-    "upper_lids": tuple(pair[0] for side in EYE_LIDS.values() for pair in side),
-    "lower_lids": tuple(pair[1] for side in EYE_LIDS.values() for pair in side),
-    "irises": tuple(IRIS_CENTRES.values()),
-}
 _SPREAD_IOD = 0.22  # reach of an anchor inside its group
 
-# AU -> anchors on the viewer's left: (mesh point, dx, dy, dz). Mirrored for the right; points of the midline count for
-# both.
-_ANCHORS: dict[str, tuple[tuple[int, float, float, float], ...]] = {
-    "AU1": (
-        (107, 0.02, -0.15, 0),
-        (55, 0.02, -0.13, 0),
-        (105, 0, -0.06, 0),
-        (70, 0, 0.0, 0),
-        (151, 0, -0.05, 0),
-        (9, 0, -0.06, 0),
-    ),
-    "AU2": ((63, 0, -0.14, 0), (70, 0, -0.12, 0), (105, 0, -0.10, 0), (107, 0, -0.02, 0), (10, 0, -0.02, 0)),
-    "AU4": (
-        (107, 0.05, 0.09, 0),
-        (55, 0.05, 0.08, 0),
-        (105, 0.02, 0.07, 0),
-        (70, 0.01, 0.03, 0),
-        (9, 0, 0.04, 0),
-        (159, 0, 0.02, 0),
-    ),
-    "AU5": ((159, 0, -0.035, 0),),
-    "AU6": ((50, 0.01, -0.07, 0), (205, 0, -0.05, 0), (36, 0, -0.03, 0), (145, 0, -0.025, 0), (61, -0.01, -0.02, 0)),
-    "AU7": ((145, 0, -0.025, 0), (159, 0, 0.02, 0)),
-    "AU9": (
-        (98, 0, -0.07, 0),
-        (64, 0, -0.06, 0),
-        (0, 0, -0.05, 0),
-        (107, 0.02, 0.05, 0),
-        (105, 0, 0.03, 0),
-        (36, 0, -0.03, 0),
-    ),
-    "AU10": (
-        (40, -0.01, -0.10, 0),
-        (0, 0, -0.07, 0),
-        (98, 0, -0.04, 0),
-        (13, 0, -0.06, 0),
-        (61, -0.01, -0.03, 0),
-        (36, 0, -0.03, 0),
-    ),
-    "AU12": (
-        (61, -0.14, -0.12, 0.05),
-        (40, -0.07, -0.06, 0.03),
-        (91, -0.07, -0.06, 0.03),
-        (0, 0, -0.03, 0.02),
-        (17, 0, -0.02, 0.02),
-        (50, -0.01, -0.05, 0),
-        (205, -0.04, -0.05, 0),
-        (145, 0, -0.01, 0),
-    ),
-    "AU14": ((61, -0.08, 0.0, 0.03), (40, -0.03, 0, 0), (91, -0.03, 0, 0)),
-    "AU15": ((61, -0.02, 0.10, 0), (91, -0.01, 0.05, 0), (17, 0, 0.01, 0)),
-    "AU16": ((17, 0, 0.08, 0), (91, -0.01, 0.08, 0), (14, 0, 0.08, 0)),
-    "AU17": (
-        (17, 0, -0.08, -0.02),
-        (91, 0, -0.05, 0),
-        (14, 0, -0.03, 0),
-        (152, 0, -0.06, 0),
-        (199, 0, -0.10, 0),
-        (0, 0, -0.03, 0),
-        (61, 0, 0.02, 0),
-    ),
-    "AU18": (
-        (61, 0.13, 0.0, -0.05),
-        (40, 0.08, 0.01, -0.07),
-        (91, 0.08, -0.01, -0.07),
-        (0, 0, 0.01, -0.08),
-        (17, 0, -0.01, -0.08),
-    ),
-    "AU20": ((61, -0.13, 0.03, 0.03), (91, -0.07, 0.04, 0), (40, -0.05, 0.01, 0), (17, 0, 0.03, 0)),
-    "AU22": (
-        (61, 0.10, 0.0, -0.05),
-        (0, 0, -0.05, -0.08),
-        (40, 0.05, -0.04, -0.06),
-        (17, 0, 0.06, -0.08),
-        (91, 0.05, 0.05, -0.06),
-        (13, 0, -0.03, -0.06),
-        (14, 0, 0.04, -0.06),
-    ),
-    "AU23": (
-        (0, 0, 0.03, 0),
-        (40, 0.02, 0.02, 0),
-        (17, 0, -0.04, 0),
-        (91, 0.02, -0.03, 0),
-        (61, 0.03, 0, 0),
-        (13, 0, 0.0, 0),
-    ),
-    "AU24": (
-        (0, 0, 0.05, 0),
-        (40, 0.01, 0.04, 0),
-        (17, 0, -0.06, 0),
-        (91, 0.01, -0.04, 0),
-        (61, 0.02, 0, 0),
-        (199, 0, -0.02, 0),
-    ),
-    "AU25": ((13, 0, -0.02, 0), (0, 0, -0.02, 0), (14, 0, 0.06, 0), (17, 0, 0.05, 0), (91, 0, 0.03, 0)),
-    "AU26": (
-        (14, 0, 0.20, 0.04),
-        (17, 0, 0.21, 0.05),
-        (91, 0, 0.15, 0.04),
-        (61, 0.02, 0.06, 0.02),
-        (152, 0, 0.24, 0.06),
-        (199, 0, 0.23, 0.05),
-        (172, 0, 0.12, 0.02),
-        (205, 0, 0.03, 0),
-    ),
-    "AU27": (
-        (14, 0, 0.40, 0.08),
-        (17, 0, 0.41, 0.1),
-        (91, 0, 0.30, 0.08),
-        (61, 0.04, 0.13, 0.04),
-        (152, 0, 0.46, 0.12),
-        (199, 0, 0.44, 0.1),
-        (172, 0, 0.22, 0.04),
-        (0, 0, -0.03, 0),
-        (205, 0.01, 0.06, 0),
-    ),
-    "AU28": (
-        (0, 0, 0.05, 0.05),
-        (40, 0.01, 0.04, 0.04),
-        (17, 0, -0.07, 0.05),
-        (91, 0.01, -0.05, 0.04),
-        (61, 0.03, 0, 0.02),
-    ),
-    "AU43": ((159, 0, 0.085, 0), (145, 0, -0.012, 0), (105, 0, 0.008, 0), (107, 0, 0.008, 0)),
-}
-# Sideways motions have no mirror symmetry: positive moves to the viewer's right.
-_SIDEWAYS: dict[str, tuple[tuple[int, float, float, float], ...]] = {
-    "AU30": (
-        (17, 0.12, 0, 0),
-        (91, 0.11, 0, 0),
-        (321, 0.11, 0, 0),
-        (14, 0.11, 0, 0),
-        (61, 0.05, 0.01, 0),
-        (291, 0.05, -0.01, 0),
-        (0, 0.02, 0, 0),
-        (152, 0.15, 0, 0),
-        (199, 0.15, 0, 0),
-        (172, 0.08, 0, 0),
-        (397, 0.08, 0, 0),
-    ),
-    "MOUTH_SKEW": (
-        (61, 0.08, -0.02, 0),
-        (291, 0.09, 0.0, 0),
-        (0, 0.08, 0, 0),
-        (40, 0.08, 0, 0),
-        (270, 0.08, 0, 0),
-        (17, 0.08, 0, 0),
-        (91, 0.08, 0, 0),
-        (321, 0.08, 0, 0),
-        (152, 0.02, 0, 0),
-        (205, 0.02, 0, 0),
-        (425, 0.03, 0, 0),
-    ),
-    "GAZE_X": ((468, 0.09, 0, 0), (473, 0.09, 0, 0)),
-}
-_VERTICAL: dict[str, tuple[tuple[int, float, float, float], ...]] = {
-    # Positive looks down; the lids follow the gaze, and the brows a little.
-    "GAZE_Y": (
-        (468, 0, 0.06, 0),
-        (473, 0, 0.06, 0),
-        (159, 0, 0.05, 0),
-        (386, 0, 0.05, 0),
-        (105, 0, 0.008, 0),
-        (334, 0, 0.008, 0),
-    ),
-}
-
-PAIRED_AUS: tuple[str, ...] = tuple(_ANCHORS)
-SINGLE_AUS: tuple[str, ...] = (*_SIDEWAYS, *_VERTICAL)
+PAIRED_AUS: tuple[str, ...] = tuple(ANCHORS)
+SINGLE_AUS: tuple[str, ...] = (*SIDEWAYS, *VERTICAL)
 
 
 @cache
@@ -221,7 +41,7 @@ def _spread(anchors: list[tuple[int, float, float, float]]) -> np.ndarray:
     anchor."""
     face = neutral_face()
     field = np.zeros_like(face)
-    for group in _GROUPS.values():
+    for group in GROUPS.values():
         here = [(KEPT_INDEX[p], np.array(v)) for p, *v in anchors if p in group]
         if not here:
             continue
@@ -242,11 +62,11 @@ def au_field(name: str, side: str) -> np.ndarray:
     side: "left" or "right" (the viewer's) for PAIRED_AUS, "both" for SINGLE_AUS. The two sides of a paired AU add up to
     the bilateral one. Raises KeyError for an unknown AU or side.
     """
-    if name in _SIDEWAYS or name in _VERTICAL:
+    if name in SIDEWAYS or name in VERTICAL:
         if side != "both":
             raise KeyError(f"{name} has no sides")
-        return _spread(list(_SIDEWAYS.get(name, _VERTICAL.get(name))))
-    anchors = _ANCHORS[name]
+        return _spread(list(SIDEWAYS.get(name, VERTICAL.get(name))))
+    anchors = ANCHORS[name]
     mirror = mirror_index()
     flipped = [(KEPT_MESH_POINTS[mirror[KEPT_INDEX[p]]], -dx, dy, dz) for p, dx, dy, dz in anchors]
     both = _spread(list(dict.fromkeys([*anchors, *flipped])))
@@ -270,7 +90,7 @@ def random_field(rng: np.random.Generator) -> np.ndarray:
         chosen = names
     common = rng.normal(size=3) * [1, 1, 0.5]
     for name in chosen:
-        rows = np.array([KEPT_INDEX[p] for p in _GROUPS[name]])
+        rows = np.array([KEPT_INDEX[p] for p in GROUPS[name]])
         vector = rng.uniform(0, 1) * common + rng.normal(size=3) * [0.6, 0.8, 0.3]
         gradient = rng.normal(scale=0.8, size=(3, 2))
         offset = face[rows, :2] - face[rows, :2].mean(axis=0)
@@ -302,7 +122,7 @@ def draw_person(rng: np.random.Generator) -> Person:
     direction."""
     face = neutral_face()
     shape = face * rng.normal(1.0, [0.04, 0.06, 0.12], size=3)
-    for group in _GROUPS.values():
+    for group in GROUPS.values():
         rows = [KEPT_INDEX[p] for p in group]
         shape[rows] += rng.normal(0, [0.008, 0.025, 0.02], size=3)
     shape += rng.normal(0, 0.008, size=shape.shape)

@@ -11,25 +11,30 @@ from ...extract.regions import ROI_NAMES
 from ...processes import process_pool
 from .anatomy import draw_person
 from .sensor import Observation, observe
-from .timeline import Event, Performance, perform
+from .stage import Event, Performance
+from .timeline import perform
 
 # Ticks of a clip -> share of all clips. Short clips are common among users' files, and there the running median that
-# stands for the resting face is at its weakest.
-CLIP_TICKS: dict[int, float] = {480: 0.22, 240: 0.29, 120: 0.29, 72: 0.2}
+# stands for the resting face is at its weakest; in long ones there is room for what is held for ten seconds.
+CLIP_TICKS: dict[int, float] = {720: 0.1, 480: 0.17, 240: 0.28, 120: 0.27, 72: 0.18}
 # Share of clips as laboratories record them: only there, with a calm head before a good camera, is a micro-expression
 # of 1 % of the inter-ocular distance above the noise and worth learning from.
 LABORATORY_SHARE = 0.3
+# Of the other clips, those of silent faces that show little and slowly; more than half of them have a good camera.
+CALM_SHARE = 0.1
+_CALM_FILMED_WELL = 0.6
 
 
 @dataclass(eq=False)
 class ClipBatch:
     """n clips of T ticks, float16: snippets (n, T, 17, 10, 2) in IOD, geometry (n, T, G) as `GEOMETRY_CHANNELS`,
-    intensity (n, T) in 0..1; and the events of each clip."""
+    intensity (n, T) in 0..1; the events of each clip; and speaking (n, T) bool."""
 
     snippets: np.ndarray
     geometry: np.ndarray
     intensity: np.ndarray
     events: list[list[Event]]
+    speaking: np.ndarray
 
     def __len__(self) -> int:
         return len(self.snippets)
@@ -51,16 +56,20 @@ def film_clip(
     rng = np.random.default_rng(seed)
     person = draw_person(rng)
     laboratory = bool(rng.random() < laboratory_share)
-    performance = perform(person, ticks, rng, laboratory=laboratory)
-    return performance, observe(person, performance, rng, laboratory=laboratory)
+    calm = not laboratory and bool(rng.random() < CALM_SHARE)
+    performance = perform(person, ticks, rng, laboratory=laboratory, calm=calm)
+    filmed_well = laboratory or (calm and bool(rng.random() < _CALM_FILMED_WELL))
+    return performance, observe(person, performance, rng, laboratory=filmed_well)
 
 
 def simulate_clip(
     ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Event]]:
-    """One clip of T ticks: snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Event], np.ndarray]:
+    """One clip of T ticks: snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events, speaking (T,)
+    bool."""
     performance, seen = film_clip(ticks, seed, laboratory_share)
-    return seen.snippets, geometry_channels(seen.landmarks, [(0, ticks)]), performance.intensity, performance.events
+    geometry = geometry_channels(seen.landmarks, [(0, ticks)])
+    return seen.snippets, geometry, performance.intensity, performance.events, performance.speaking
 
 
 def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: float) -> ClipBatch:
@@ -70,9 +79,11 @@ def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: f
         np.empty((n, ticks, len(GEOMETRY_CHANNELS)), np.float16),
         np.empty((n, ticks), np.float16),
         [],
+        np.empty((n, ticks), bool),
     )
     for i, seed in enumerate(seeds):
-        batch.snippets[i], batch.geometry[i], batch.intensity[i], events = simulate_clip(ticks, seed, laboratory_share)
+        clip = simulate_clip(ticks, seed, laboratory_share)
+        batch.snippets[i], batch.geometry[i], batch.intensity[i], events, batch.speaking[i] = clip
         batch.events.append(events)
     return batch
 
@@ -105,5 +116,6 @@ def simulate_corpus(
             np.concatenate([p.geometry for p in mine]),
             np.concatenate([p.intensity for p in mine]),
             [events for p in mine for events in p.events],
+            np.concatenate([p.speaking for p in mine]),
         )
     return corpus

@@ -17,10 +17,11 @@ from ...extract.regions import EYE_LIDS, KEPT_INDEX
 from ...extract.timebase import CLOCK_HZ, Timebase
 from ..intervals import Interval
 from .anatomy import draw_person, neutral_face
-from .camera import SceneOptions
+from .camera import SceneOptions, draw_tracks
 from .render import render_frames, write_video
+from .stage import Event, Performance
 from .still import Still
-from .timeline import Event, Performance, perform
+from .timeline import perform
 
 TRUTH_COLUMNS = (
     "onset_tick",
@@ -49,10 +50,13 @@ class RenderedVideo:
     scene: SceneOptions
 
 
-def draw_scene(rng: np.random.Generator, size: tuple[int, int] = (512, 512)) -> SceneOptions:
-    """A random scene between a laboratory and a phone held in the hand."""
+def draw_scene(rng: np.random.Generator, size: tuple[int, int] = (512, 512), lively: bool = False) -> SceneOptions:
+    """A random scene between a laboratory and a phone held in the hand. lively: the head moves as people's do who
+    talk, at 0.04 to 0.6 rad/s."""
     handheld = rng.random() < 0.3
     liveliness = float(np.exp(rng.uniform(np.log(0.2), np.log(2.0))))
+    if lively:
+        liveliness *= 3.0
     return SceneOptions(
         size=size,
         fps=float(rng.choice([25.0, 30.0, 30.0, 60.0])),
@@ -61,8 +65,8 @@ def draw_scene(rng: np.random.Generator, size: tuple[int, int] = (512, 512)) -> 
         head_roll=0.9 * liveliness,
         head_turn=1.3 * liveliness,
         head_zoom=0.006 * liveliness,
-        head_seconds=float(rng.uniform(0.5, 1.5)),
-        turns_per_minute=float(rng.choice([0.0, 2.0, 6.0])),
+        head_seconds=float(rng.uniform(0.5, 1.5)) * (0.5 if lively else 1.0),
+        turns_per_minute=float(rng.choice([0.0, 2.0, 6.0])) * (3.0 if lively else 1.0),
         turn_degrees=float(rng.uniform(3.0, 9.0)),
         camera_shift=0.01 if handheld else 0.0,
         camera_roll=0.3 if handheld else 0.0,
@@ -95,7 +99,7 @@ def fit_to_still(still: Still, displacement: np.ndarray) -> np.ndarray:
 
 
 def at_frames(displacement: np.ndarray, timebase: Timebase) -> np.ndarray:
-    """(T, K, 2) on the clock, T = timebase.n_ticks, to (F, K, 2) at the frames' times, by cubic splines."""
+    """(T, ...) on the clock, T = timebase.n_ticks, to (F, ...) at the frames' times, by cubic splines."""
     ticks = np.arange(len(displacement)) / timebase.rate
     return make_interp_spline(ticks, displacement, k=3)(np.minimum(timebase.frame_times, ticks[-1]))
 
@@ -113,7 +117,12 @@ def film(
     n_frames = int(np.floor((n_ticks - 1) / CLOCK_HZ * scene.fps + 1e-6)) + 1
     timebase = Timebase(np.arange(n_frames) / scene.fps)
     displacement = at_frames(fit_to_still(still, performance.displacement), timebase)
-    write_video(path, render_frames(still, displacement, scene, rng), scene.fps, crf=crf)
+    tracks = draw_tracks(scene, n_frames, rng)
+    if len(performance.nods):
+        nods = at_frames(performance.nods, timebase)
+        tracks.turn[:] += nods[:, :2]
+        tracks.head[:, 2] += nods[:, 2]
+    write_video(path, render_frames(still, displacement, scene, rng, tracks), scene.fps, crf=crf)
     return RenderedVideo(Path(path), tuple(performance.events), timebase, scene)
 
 
@@ -126,12 +135,14 @@ def render_recording(
     busy: float | None = None,
     speech: float | None = None,
     laboratory: bool = False,
+    lively: bool = False,
 ) -> RenderedVideo:
     """Film a random performance of this face and write it to `path`.
 
-    scene: how it is filmed, drawn when None. busy: share of the time filled by expressions; speech: probability of
-    speech; both random when None. laboratory: see `timeline.perform`. The same arguments give the same recording; what
-    the face does depends on neither the face nor the scene. Raises ValueError for less than half a second.
+    scene: how it is filmed, drawn when None, with a lively head if asked for. busy: share of the time filled by
+    expressions; speech: probability of speech; both random when None. laboratory: see `timeline.perform`. The same
+    arguments give the same recording; what the face does depends on neither the face nor the scene. Raises ValueError
+    for less than half a second.
     """
     if seconds < 0.5:
         raise ValueError(f"a recording needs at least half a second, got {seconds}")
@@ -139,7 +150,7 @@ def render_recording(
     performance = perform(
         draw_person(acting), round(seconds * CLOCK_HZ), acting, busy=busy, speech=speech, laboratory=laboratory
     )
-    return film(still, performance, path, scene or draw_scene(filming), sensing)
+    return film(still, performance, path, scene or draw_scene(filming, lively=lively), sensing)
 
 
 def write_truth(path: str | Path, events: Iterable[Event], timebase: Timebase) -> None:

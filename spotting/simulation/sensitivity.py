@@ -20,7 +20,8 @@ from ..intervals import ExpressionType, Interval
 from ..spotter import Spotter
 from ..thresholds import Confidence
 from .anatomy import Person, draw_person, neutral_face, roi_means
-from .timeline import MICRO_MAX_TICKS, draw_expression, envelope
+from .expressions import draw_expression, envelope
+from .stage import MICRO_MAX_TICKS
 
 AMPLITUDES = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1)
 DURATIONS_S = (0.2, 0.3, 0.4, 0.75, 1.5)  # not at 0.5 s, where a tick decides the type

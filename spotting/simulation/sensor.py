@@ -16,7 +16,7 @@ from ...extract.options import ExtractOptions
 from ...extract.regions import EYE_LIDS, KEPT_INDEX, ROI_NAMES
 from ...extract.timebase import CLOCK_HZ
 from .anatomy import Person, roi_means
-from .timeline import Event, Performance
+from .stage import Event, Performance
 
 # Simulated snippets are aligned the way extraction aligns real ones.
 _ALIGNMENT = ExtractOptions().alignment
@@ -135,7 +135,7 @@ def _mesh_landmarks(
     zones = np.clip(((rest[0, :, 1] + 0.9) / 0.5).astype(int), 0, 5)
     parts = roi_means(move).reshape(n, -1)
     cross = 0.05 * rng.random() * rng.normal(size=(parts.shape[1], 6, 3))[:, zones] / np.sqrt(len(ROI_NAMES) / 4)
-    seen = seen + np.einsum("np,pkc->nkc", parts, cross)
+    seen = seen + np.tensordot(parts, cross, axes=1)
     # So do closing lids: the mesh reads a blink partly as a movement of brows and mouth.
     closing = np.maximum(move[:, _UPPER_LID_ROWS, 1].mean(axis=1) / 0.085, 0)
     pull = rng.normal(0, 0.009 * rng.random(), size=(6, 3))[zones] + rng.normal(0, 0.004, size=(k, 3))
@@ -151,7 +151,7 @@ def _mesh_landmarks(
     coarse = rng.normal(0, 0.06 * size, size=(basis.shape[1], 6, 3))[:, groups]
     # Depth errors turn into sideways errors as the head turns: proportional to height above the rigid plane.
     depth = rng.normal(0, 0.12 * size) * rest[:, :, 2:3]
-    seen = seen + np.einsum("nb,bkc->nkc", basis, leak + coarse)
+    seen = seen + np.tensordot(basis, leak + coarse, axes=1)
     seen[:, :, 2:3] += depth
     # The mesh crops by its own last answer, so its errors flip between two states from frame to frame, wander, and
     # wander together.
@@ -190,6 +190,10 @@ def observe(
     angles, shift, log_scale = head_motion(n, performance.events, performance.speaking, rng)
     calm = 0.05 if still else 0.25 if laboratory else 1.0
     angles, shift, log_scale = angles * calm, shift * calm, log_scale * calm
+    if len(performance.nods):
+        angles = angles + performance.nods
+        # The pivot is the neck: a nod carries the face along.
+        shift = shift + performance.nods[:, :2] * [0.5, 0.6]
     iod_px = float(np.exp(rng.uniform(np.log(100 if laboratory else 30), np.log(200))))
     rotation = _rotations(angles)
     speed = (
@@ -202,7 +206,7 @@ def observe(
     depth_gain = rng.uniform(0.7, 1.1)  # the mesh's z is in pixels only nearly
 
     def project(points: np.ndarray) -> np.ndarray:
-        camera = np.einsum("nij,nkj->nki", rotation, points)
+        camera = points @ rotation.transpose(0, 2, 1)
         near = np.exp(log_scale)[:, None, None] * distance / (distance + camera[:, :, 2:3])
         flat = camera[:, :, :2] * near + shift[:, None]
         return np.concatenate([flat, camera[:, :, 2:3] * near * depth_gain], axis=2)

@@ -27,8 +27,10 @@ from ..datasets.prepared import INDEX_NAME, PreparedSet, PreparedVideo, read_ind
 from ..datasets.records import close_open_offsets, tick_of_frame
 from ..intervals import ExpressionType
 from .anatomy import PAIRED_AUS, SINGLE_AUS, Person, draw_person, random_field, roi_means
+from .expressions import envelope
 from .sensor import observe
-from .timeline import Event, Performance, envelope, perform
+from .stage import Event, Performance
+from .timeline import perform
 
 if TYPE_CHECKING:
     import pandas as pd

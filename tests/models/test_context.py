@@ -1,10 +1,11 @@
 """`ContextSpotter`: shapes, what it reads, how far it looks."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
-from facespot.extract.motion.geometry import GEOMETRY_CHANNELS
+from facespot.extract.motion.geometry import FIRST_CHANNELS, GEOMETRY_CHANNELS
 from facespot.models.context import MAX_REACH_TICKS, ContextConfig, ContextSpotter, mirror_inputs
 
 SMALL = ContextConfig(width=8, dilations=(1, 3, 2), dropout=0.0)
@@ -36,6 +37,7 @@ def test_every_tick_is_answered(ticks):
     assert out.class_scores.shape == out.reach.shape == (3, ticks, 2)
     assert out.reach.min() > 0
     assert out.reach.max() < MAX_REACH_TICKS
+    assert out.speaking.shape == (3, ticks)
     assert out.features is None
     assert out.attention is None
 
@@ -96,6 +98,32 @@ def test_a_network_reads_only_what_it_was_configured_for(flow, geometry):
 def test_a_network_that_reads_nothing_is_refused():
     with pytest.raises(ValueError, match="flow, geometry or both"):
         ContextSpotter(ContextConfig(flow=False, geometry=False))
+
+
+def test_checkpoints_from_before_there_was_a_choice_keep_their_network():
+    old = {"width": 8, "dilations": [1, 3, 2], "dropout": 0.0, "flow": True, "geometry": True}
+    net = network(ContextConfig.from_dict(old))
+    assert net.config.channels == FIRST_CHANNELS
+    assert net.geometry_in.in_features == 2 * 3 * len(FIRST_CHANNELS)
+    out = net(*inputs(9))
+    assert out.speaking is None
+    assert out.reach.max() < 160
+    # And what was not there then makes no difference.
+    snippets, geometry = inputs(9)
+    geometry[..., len(FIRST_CHANNELS) :] = 1.0
+    assert torch.equal(net(snippets, geometry).intensity, out.intensity)
+
+
+def test_a_network_reads_the_channels_it_names():
+    net = network(replace(SMALL, channels=("chin_y", "yaw")))
+    snippets, geometry = inputs(9)
+    asked = answers(net, snippets, geometry)
+    for name in GEOMETRY_CHANNELS:
+        changed = geometry.clone()
+        changed[..., GEOMETRY_CHANNELS.index(name)] += 0.1
+        assert torch.equal(answers(net, snippets, changed), asked) == (name not in ("chin_y", "yaw"))
+    with pytest.raises(ValueError, match="not in tuple"):
+        ContextSpotter(replace(SMALL, channels=("ear_wiggle",)))
 
 
 def test_configurations_survive_json():

@@ -16,8 +16,9 @@ from facespot.spotting.facial_motion import REGIONS, facial_motion
 from facespot.spotting.intervals import Interval
 from facespot.spotting.result import SpotResult
 from facespot.spotting.simulation.anatomy import Person, au_field, neutral_face, roi_means
+from facespot.spotting.simulation.expressions import envelope
 from facespot.spotting.simulation.sensor import Observation, observe
-from facespot.spotting.simulation.timeline import Performance, envelope
+from facespot.spotting.simulation.stage import Performance
 from facespot.spotting.spotter import Spotter
 from places import ROOT
 from simulated import features_of, laboratory_clip

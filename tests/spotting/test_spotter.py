@@ -25,6 +25,8 @@ from facespot.spotting.readers.auw_decoding import AuwDecoding
 from facespot.spotting.readers.base import Curves
 from facespot.spotting.simulation.anatomy import mirror_index
 from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter, spot
+from facespot.spotting.voting import VotingSettings
+from facespot.weights.train import VOTING
 from simulated import laboratory_clip
 
 SMALL = ContextConfig(width=8, dilations=(1, 2, 4))
@@ -85,8 +87,9 @@ def test_curves_are_probabilities_and_say_where_expressions_are(shipped, clips):
         n = features.timebase.n_ticks
         assert curves.intensity.shape == (n,)
         assert curves.scores.shape == curves.reach.shape == (n, 2)
-        assert min(curves.intensity.min(), curves.scores.min()) >= 0
-        assert max(curves.intensity.max(), curves.scores.max()) <= 1
+        assert curves.speaking.shape == (n,)
+        assert min(curves.intensity.min(), curves.scores.min(), curves.speaking.min()) >= 0
+        assert max(curves.intensity.max(), curves.scores.max(), curves.speaking.max()) <= 1
         inside = np.zeros(n, bool)
         for interval in truth:
             inside[interval.onset : interval.offset + 1] = True
@@ -305,6 +308,7 @@ def test_the_networks_of_the_paper_spot_too(features, tmp_path):
     save_checkpoint(tmp_path / "gim", "gim", dataclasses.asdict(network.config), network.state_dict())
     spotter = Spotter.load(tmp_path / "gim", "cpu")
     assert spotter.curves(features).reach is None
+    assert spotter.uncalibrated() is spotter
     result = spotter.spot(features, min_confidence=0.0)
     assert result.provenance["architecture"] == "gim"
 
@@ -348,5 +352,21 @@ def test_the_shipped_network_reads_every_channel():
     """Weights of another list of channels would load as long as the sizes agree; these agree with the list."""
     with as_file(files("facespot.weights") / DEFAULT_WEIGHTS) as path:
         checkpoint = load_checkpoint(path)
-    network = unpack_ensemble(checkpoint.config, checkpoint.state)[0]
-    assert network.geometry_in.in_features == 2 * 3 * len(GEOMETRY_CHANNELS)
+    for network in unpack_ensemble(checkpoint.config, checkpoint.state):
+        assert network.config.channels == GEOMETRY_CHANNELS
+
+
+def test_the_shipped_weights_vote_as_their_recipe_says():
+    with as_file(files("facespot.weights") / DEFAULT_WEIGHTS) as path:
+        voting = load_checkpoint(path).config["voting"]
+    assert VotingSettings.from_dict(voting) == VotingSettings.from_dict(VOTING)
+
+
+def test_uncalibrated_confidences_are_the_votes(features, tmp_path):
+    low = ((0.0, 0.0), (0.5, 0.1), (1.0, 1.0))
+    voting = {"min_confidence": [0.0, 0.0], "calibration": [low, low]}
+    spotter = Spotter.load(save(tmp_path / "w", [untrained()], voting=voting), "cpu")
+    reported, plain = (s.intervals(features)[0] for s in (spotter, spotter.uncalibrated()))
+    assert len(plain) == len(reported) > 0
+    for votes, mine in zip(plain, reported, strict=True):
+        assert mine.confidence == pytest.approx(np.interp(votes.confidence, *zip(*low, strict=True)))

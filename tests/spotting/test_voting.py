@@ -1,8 +1,11 @@
 """Votes of ticks become intervals."""
 
+import json
 import time
+from dataclasses import asdict
 
 import numpy as np
+import pytest
 from facespot.spotting.voting import MICRO_TICKS, VotingSettings, vote
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -105,6 +108,36 @@ def test_no_confidence_asked_for_ends_and_finds_what_there_is():
     scores[scores < 0.05] = 0.0
     found = vote(scores, reach, intensity, [(0, 60)], VotingSettings(min_confidence=(0.0, 0.0)))
     assert [(i.onset, i.offset) for i in found] == [(20, 40)]
+
+
+def test_near_the_limit_the_class_scores_decide_where_they_are_asked():
+    for length, decided in ((12, False), (14, True), (17, True), (19, False)):
+        curves = clean(60, [(20, 19 + length)])
+        plain = vote(*curves, [(0, 60)], VotingSettings(), np.full(60, 0.9))[0].type
+        assert plain == ("micro" if length <= MICRO_TICKS else "macro")
+        for share, kind in ((0.9, "micro"), (0.1, "macro")):
+            (found,) = vote(*curves, [(0, 60)], VotingSettings(near_limit=2), np.full(60, share))
+            assert found.type == (kind if decided else plain)
+
+
+CALIBRATION = (((0.0, 0.0), (0.6, 0.2), (1.0, 1.0)), ((0.0, 0.0), (0.5, 0.8), (1.0, 1.0)))
+
+
+def test_confidences_are_reported_as_calibrated():
+    curves = clean(200, [(20, 60), (100, 110)], height=0.6)
+    found = vote(*curves, [(0, 200)], VotingSettings(min_confidence=(0.1, 0.1), calibration=CALIBRATION))
+    assert [(i.type, round(i.confidence, 3)) for i in found] == [("macro", 0.2), ("micro", 0.84)]
+    found = vote(*curves, [(0, 200)], VotingSettings(min_confidence=(0.5, 0.5), calibration=CALIBRATION))
+    assert [i.type for i in found] == ["micro"]
+
+
+def test_calibrated_settings_survive_a_checkpoint():
+    settings = VotingSettings(min_confidence=(0.5, 0.4), near_limit=2, calibration=CALIBRATION)
+    assert VotingSettings.from_dict(json.loads(json.dumps(asdict(settings)))) == settings
+    assert settings.least_votes() == pytest.approx(0.25)
+    assert VotingSettings(min_confidence=(0.5, 0.4)).least_votes() == 0.4
+    with pytest.raises(TypeError):
+        VotingSettings.from_dict({"min_confidence": (0.5, 0.5), "min_certainty": 0.5})
 
 
 def test_each_type_has_its_own_least_confidence():

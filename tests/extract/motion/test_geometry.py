@@ -193,5 +193,18 @@ def test_running_median_forgets_what_is_short_and_keeps_what_is_long():
     assert found[450:] == pytest.approx(1.0)
 
 
+def test_what_is_held_for_long_stays_visible_in_the_held_channels():
+    points = still(1200)
+    corner = KEPT_INDEX[61]
+    points[300:600, corner, 1] -= 0.1  # ten seconds: longer than the short median can take for an expression
+    found = channels(film(points))
+    short, held = (found[:, INDEX[f"image_left_mouth_corner_y{end}"]] for end in ("", "_held"))
+    assert held[310:590] == pytest.approx(-0.1, abs=2e-3)
+    assert np.abs(held[20:280]).max() < 2e-3
+    assert np.abs(short[430:470]).max() < 0.02
+    # Outside of it both say the same.
+    assert held[700:1100] == pytest.approx(short[700:1100], abs=0.01)
+
+
 def test_every_kept_point_has_a_mirror_image():
     assert sorted(mirror_index()) == list(range(len(KEPT_MESH_POINTS)))

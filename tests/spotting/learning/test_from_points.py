@@ -356,7 +356,7 @@ def test_tuning_starts_from_the_given_weights_and_keeps_their_decoding(videos, v
 
 def test_rehearsal_keeps_the_sense_of_ends_that_points_do_not_teach(videos, voting_weights, tmp_path):
     """Points say nothing of reach: without rehearsal the layer that tells it is left alone but for its decay."""
-    rows = [3, 4, 9, 10]  # of six outputs for each of the two ticks of a token
+    rows = [3, 4, 10, 11]  # of seven outputs for each of the two ticks of a token
     layer = "0.head.2.bias"
     start = load_checkpoint(voting_weights).state[layer][rows]
     moved = {}

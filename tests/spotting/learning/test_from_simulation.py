@@ -1,5 +1,7 @@
 """Supervised learning from simulated truth: targets, loss, a short training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from facespot.extract.motion.geometry import GEOMETRY_CHANNELS
 from facespot.models.context import ContextConfig, ContextOutput
 from facespot.spotting.learning.from_simulation import SupervisedRecipe, interval_loss, make_targets, train_supervised
 from facespot.spotting.simulation.corpus import ClipBatch
-from facespot.spotting.simulation.timeline import Event
+from facespot.spotting.simulation.stage import Event
 
 SMALL = ContextConfig(width=16, dilations=(1, 2, 4))
 LONG, SHORT = Event(5, 15, 44, "macro", 0.2), Event(20, 24, 29, "micro", 0.03)
@@ -17,7 +19,9 @@ LONG, SHORT = Event(5, 15, 44, "macro", 0.2), Event(20, 24, 29, "micro", 0.03)
 def targets():
     intensity = np.zeros((2, 50))
     intensity[0, 5:45] = 0.5
-    return make_targets([[LONG, SHORT], []], intensity)
+    speaking = np.zeros((2, 50), bool)
+    speaking[1, 30:] = True
+    return make_targets([[LONG, SHORT], []], intensity, speaking)
 
 
 def perfect(targets, wrong=0.0):
@@ -28,6 +32,7 @@ def perfect(targets, wrong=0.0):
         sure * (2 * targets.classes - 1),
         targets.reach + wrong,
         torch.full_like(targets.inside, sure),
+        sure * (2 * targets.speaking - 1),
     )
 
 
@@ -68,7 +73,7 @@ def test_clips_are_picked_in_order(targets):
 
 def test_the_truth_costs_nothing(targets):
     terms = interval_loss(perfect(targets), targets)
-    assert terms.keys() == {"class", "reach", "intensity", "quality"}
+    assert terms.keys() == {"class", "reach", "intensity", "quality", "speaking"}
     assert all(0 <= float(term) < 1e-6 for term in terms.values())
 
 
@@ -78,6 +83,9 @@ def test_every_mistake_costs_in_its_own_term(targets):
     assert off["quality"] > 1.0  # sure of an interval that is not the right one
     assert float(off["class"]) == pytest.approx(0, abs=1e-6)
     right = perfect(targets)
+    deaf = replace(right, speaking=-right.speaking)
+    assert interval_loss(deaf, targets)["speaking"] > 1.0
+    assert "speaking" not in interval_loss(replace(right, speaking=None), targets)
     swapped = ContextOutput(right.intensity, right.class_scores.flip(-1), right.reach, right.quality)
     assert interval_loss(swapped, targets)["class"] > 1.0
     dull = ContextOutput(torch.full_like(right.intensity, -30.0), right.class_scores, right.reach, right.quality)
@@ -93,6 +101,7 @@ def small_corpus():
         rng.normal(0, 0.002, (n, ticks, len(GEOMETRY_CHANNELS))).astype(np.float16),
         np.zeros((n, ticks), np.float16),
         [],
+        np.zeros((n, ticks), bool),
     )
     for row in range(n):
         onset = int(rng.integers(4, 16))
@@ -112,8 +121,8 @@ def run(steps, seed=0, **recipe):
 
 
 def test_training_lowers_the_loss():
-    reports = run(100)
-    assert [step for step, _, _ in reports] == list(range(1, 101))
+    reports = run(140)
+    assert [step for step, _, _ in reports] == list(range(1, 141))
     first, last = (
         {name: np.mean([terms[name] for _, terms, _ in part]) for name in reports[0][1]}
         for part in (reports[:5], reports[-5:])
@@ -137,6 +146,7 @@ def test_reports_are_means_also_for_the_rest_at_the_end():
         np.zeros((1, 4, len(GEOMETRY_CHANNELS)), np.float16),
         np.zeros((1, 4), np.float16),
         [[]],
+        np.zeros((1, 4), bool),
     )
     config = ContextConfig(width=4, dilations=(1,), dropout=0.0)
     reports = list(train_supervised({4: flat}, config, recipe, seed=0))

@@ -15,7 +15,9 @@ from facespot.spotting.simulation.anatomy import (
     roi_means,
 )
 from facespot.spotting.simulation.corpus import CLIP_TICKS, simulate_clip, simulate_corpus
-from facespot.spotting.simulation.timeline import MICRO_MAX_TICKS, envelope, perform
+from facespot.spotting.simulation.expressions import draw_expression, draw_timing, draw_wink, envelope
+from facespot.spotting.simulation.stage import MICRO_MAX_TICKS, Stage
+from facespot.spotting.simulation.timeline import perform
 from simulated import film
 
 
@@ -112,6 +114,70 @@ def test_faces_that_are_not_busy_have_no_events():
         assert clip.events == []
         assert not clip.intensity.any()
         assert np.abs(clip.displacement).max() > 0.01
+
+
+def test_expressions_may_be_held_for_seconds():
+    lengths = []
+    for seed in range(40, 60):
+        rng = np.random.default_rng(seed)
+        clip = perform(draw_person(rng), 720, rng, busy=0.6, speech=0.0)
+        lengths += [event.offset - event.onset + 1 for event in clip.events]
+    assert 150 < max(lengths) <= 320
+    assert 0.01 < np.mean(np.array(lengths) > 120) < 0.2
+
+
+def test_a_face_that_is_held_throughout_has_no_event():
+    rng = np.random.default_rng(0)
+    stage = Stage(60)
+    shape = draw_expression(draw_person(rng), 0.2, rng)
+    stage.express(shape, envelope(-30, -20, 120, 130, 60, rng), 0.2)
+    assert stage.events == []
+    assert np.abs(stage.performance(len(shape)).displacement).max() > 0.1
+    stage.express(shape, envelope(-30, -20, 50, 40, 60, rng), 0.2)
+    assert [(e.onset, e.type) for e in stage.events] == [(0, "macro")]
+
+
+def test_calm_faces_show_little_and_take_their_time():
+    calm, others = [], []
+    for seed in range(12):
+        for kind, found in ((True, calm), (False, others)):
+            rng = np.random.default_rng(seed)
+            clip = perform(draw_person(rng), 720, rng, busy=0.4, speech=0.0, calm=kind)
+            assert not (kind and clip.speaking.any())
+            found += [event for event in clip.events if event.type == "macro" and event.onset > 0]
+    assert max(e.amplitude for e in calm) <= 0.08
+    assert np.median([e.amplitude for e in calm]) < 0.5 * np.median([e.amplitude for e in others])
+
+
+def test_rise_and_fall_take_as_long_as_annotators_measured():
+    """Medians of the sheets of CAS(ME)^2 and SAMM-LV: 0.4 to 0.45 s up, 0.6 to 0.7 s down; a calm face is slower."""
+    rng = np.random.default_rng(0)
+    drawn = {s: np.array([draw_timing("macro", s, rng) for _ in range(2000)]) for s in ("anywhere", "calm")}
+    rise, _, fall = np.median(drawn["anywhere"], axis=0) / 30
+    assert 0.3 < rise < 0.5
+    assert 0.4 < fall < 0.75
+    assert np.median(drawn["calm"][:, 0]) > 1.3 * 30 * rise
+    assert 16 <= drawn["anywhere"].sum(axis=1).min() <= drawn["anywhere"].sum(axis=1).max() <= 300
+    micro = np.array([draw_timing("micro", "anywhere", rng) for _ in range(500)]).sum(axis=1)
+    assert 5 <= micro.min() <= micro.max() <= MICRO_MAX_TICKS
+
+
+def test_releases_may_fade():
+    curves = [envelope(10, 20, 5, 90, 100, np.random.default_rng(0), decay) for decay in (0.0, 4.0)]
+    assert all(not curve[91:].any() for curve in curves)
+    eased, fading = (np.flatnonzero(curve > 0.5)[-1] for curve in curves)
+    assert fading < eased - 10
+    assert (np.diff(curves[1][30:90]) < 0).all()
+
+
+def test_a_wink_shuts_one_eye():
+    lids = [KEPT_INDEX[p] for p in (159, 386)]
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        shape, amplitude = draw_wink(draw_person(rng), rng)
+        shut, open_eye = sorted(shape[lids, 1], reverse=True)
+        assert shut > 0.04 > 4 * abs(open_eye)
+        assert amplitude == pytest.approx(np.linalg.norm(roi_means(shape)[:, :2], axis=1).max())
 
 
 def test_laboratory_expressions_are_apart_and_have_their_sizes():

@@ -9,17 +9,19 @@ from facespot.errors import NoFaceError, NotAVideoError, VideoNotFoundError
 from facespot.extract.regions import KEPT_INDEX, KEPT_MESH_POINTS, ROI_MESH_POINTS
 from facespot.extract.timebase import Timebase
 from facespot.spotting.intervals import Interval
+from facespot.spotting.simulation import recording
 from facespot.spotting.simulation.camera import SceneOptions, draw_tracks
 from facespot.spotting.simulation.recording import (
     at_frames,
+    draw_scene,
     fit_to_still,
     read_truth,
     render_recording,
     write_truth,
 )
 from facespot.spotting.simulation.render import mesh_in_output, render_frames, write_video
+from facespot.spotting.simulation.stage import Event, Performance
 from facespot.spotting.simulation.still import Still, load_still
-from facespot.spotting.simulation.timeline import Event
 
 K = len(KEPT_MESH_POINTS)
 SIZE = (256, 256)
@@ -233,6 +235,30 @@ def test_recording_is_repeatable(still, tmp_path):
         assert sum(1 for _ in container.decode(video=0)) == first.timebase.n_frames == 25
     with pytest.raises(ValueError, match="half a second"):
         render_recording(still, tmp_path / "c.mp4", 0, 0.2)
+
+
+def test_nods_of_the_performance_turn_the_head(still, tmp_path, monkeypatch):
+    filmed = []
+    monkeypatch.setattr(recording, "write_video", lambda path, frames, fps, crf: filmed.append(frames))
+    monkeypatch.setattr(recording, "render_frames", lambda *arguments: arguments[-1])
+    nods = np.zeros((31, 3))
+    nods[:, 1] = 0.1 * np.sin(np.arange(31) / 5)
+    for given in (nods, np.zeros((0, 3))):
+        still_face = Performance(np.zeros((31, K, 3)), [], np.zeros(31), np.zeros(31, bool), nods=given)
+        recording.film(still, still_face, tmp_path / "a.mp4", replace(SCENE, fps=30.0), np.random.default_rng(0))
+    nodding, plain = filmed
+    assert nodding.turn[:, 1] - plain.turn[:, 1] == pytest.approx(nods[:, 1], abs=1e-6)
+    assert np.array_equal(nodding.turn[:, 0], plain.turn[:, 0])
+
+
+def test_lively_heads_move_as_fast_as_those_of_people_who_talk():
+    def speed(lively):
+        scenes = [draw_scene(np.random.default_rng(seed), lively=lively) for seed in range(20)]
+        turns = [draw_tracks(s, 450, np.random.default_rng(0)).turn * s.fps for s in scenes]
+        return np.median([np.median(np.linalg.norm(np.diff(turn, axis=0), axis=1)) for turn in turns])
+
+    assert 0.04 < speed(True) < 0.58
+    assert speed(True) > 3 * speed(False)
 
 
 def test_truth_names_ticks_seconds_and_frames_and_reads_back(tmp_path):

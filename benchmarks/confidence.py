@@ -1,0 +1,147 @@
+"""What confidence is worth: the map that makes 0.9 right nine times in ten, and from where to report.
+
+    python benchmarks/confidence.py --weights FILE RENDERED... [--clips 400]
+
+Spots fresh simulated clips and the rendered videos of the folders (of `rendered.py`) with everything reported that
+amounts to anything. Of macro- and of micro-expressions apart, the share of hits among intervals of about as many votes
+is made to rise with the votes (isotonic regression); clips and videos count as much as each other. Prints
+
+- the map, as pairs of votes and confidence, for `CALIBRATION` in `weights/train.py`;
+- a reliability table: confidence, and how many of the intervals were hits, each judged by a map that was fitted on the
+  other half of clips and videos;
+- for `MIN_CONFIDENCE`: for each type the highest confidence, in steps of 0.02, that costs no more than 0.01 of the best
+  F1 on the rendered videos.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import click
+import numpy as np
+from facespot.extract.features import FaceFeatures
+from facespot.extract.pipeline import extract_features
+from facespot.extract.timebase import CLOCK_HZ, Timebase
+from facespot.spotting.intervals import EXPRESSION_TYPES, ExpressionType, Interval
+from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
+from facespot.spotting.simulation.corpus import clip_counts, film_clip
+from facespot.spotting.simulation.recording import read_truth
+from facespot.spotting.spotter import Spotter
+from scipy.optimize import isotonic_regression
+
+LEAST_VOTES = 0.2  # below that nothing is spotted
+BINS = 10
+SEED = 7000  # of the clips; no training takes its own from there
+EDGES = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+
+
+def fresh_clips(clips: int, seed: int) -> list[tuple[FaceFeatures, list[Interval]]]:
+    """About as many clips with their truth, in the mixture the networks learnt from."""
+    found = []
+    for ticks, number in clip_counts(clips).items():
+        for i in range(number):
+            performance, seen = film_clip(ticks, (seed, ticks, i))
+            features = FaceFeatures(
+                seen.snippets.astype(np.float16),
+                seen.landmarks,
+                np.zeros(ticks, np.int32),
+                Timebase(np.arange(ticks) / CLOCK_HZ),
+            )
+            truth = [Interval(e.onset, e.apex, e.offset, e.type) for e in performance.events]
+            found.append((features, truth))
+    return found
+
+
+def rendered_videos(folders: Sequence[Path]) -> list[tuple[FaceFeatures, list[Interval]]]:
+    """Videos of `rendered.py` with their truth; features are kept in the folders."""
+    found = []
+    for folder in folders:
+        for truth in sorted(folder.glob("*.truth.csv")):
+            video = truth.with_name(truth.name.replace(".truth.csv", ".mp4"))
+            found.append((extract_features(video, cache=folder / "features"), read_truth(truth)))
+    return found
+
+
+def votes_and_hits(recordings: Sequence[Recording], kind: ExpressionType) -> np.ndarray:
+    """(n, 2) votes of each interval of a type, and 1 for a hit."""
+    rows = []
+    for recording in recordings:
+        false = set(judge(recording).false_alarms)
+        rows += [(i.confidence, float(i not in false)) for i in recording.predicted if i.type == kind]
+    return np.array(rows).reshape(-1, 2)
+
+
+def fit(parts: Sequence[np.ndarray]) -> tuple[tuple[float, float], ...]:
+    """Rising pairs of votes and confidence from votes and hits (n, 2) of several sources of the same importance."""
+    rows = np.concatenate(parts)
+    weight = np.concatenate([np.full(len(part), 1 / max(len(part), 1)) for part in parts])
+    order = np.argsort(rows[:, 0], kind="stable")
+    rows, weight = rows[order], weight[order]
+    cuts = np.searchsorted(np.cumsum(weight) / weight.sum(), np.linspace(0, 1, BINS + 1)[1:-1])
+    bins = [b for b in np.split(np.arange(len(rows)), cuts) if len(b)]
+    votes = [float(np.average(rows[b, 0], weights=weight[b])) for b in bins]
+    share = [float(np.average(rows[b, 1], weights=weight[b])) for b in bins]
+    rising = isotonic_regression(share, weights=[weight[b].sum() for b in bins]).x
+    # Level stretches rise by a trace, so that the map can be read backwards.
+    knots = [(0.0, 0.0), *zip(votes, np.clip(rising, 0.01, 0.985) + 0.001 * np.arange(len(bins)), strict=True)]
+    return tuple((round(a, 4), round(float(b), 4)) for a, b in [*knots, (1.0, 1.0)])
+
+
+def reliability(halves: Sequence[Sequence[np.ndarray]]) -> list[tuple[str, int, float, float]]:
+    """Range of confidence, intervals in it, their mean confidence and share of hits; a half's confidences come from
+    the other half's map. halves: for each half, votes and hits of each source."""
+    judged = []
+    for half, other in ((halves[0], halves[1]), (halves[1], halves[0])):
+        votes, confidence = zip(*fit(other), strict=True)
+        rows = np.concatenate(half)
+        judged.append(np.column_stack([np.interp(rows[:, 0], votes, confidence), rows[:, 1]]))
+    rows = np.concatenate(judged)
+    table = []
+    for low, high in pairwise(EDGES):
+        here = rows[(rows[:, 0] >= low) & (rows[:, 0] < high)]
+        if len(here):
+            table.append((f"{low:.2f}-{high:.2f}", len(here), float(here[:, 0].mean()), float(here[:, 1].mean())))
+    return table
+
+
+def least_confidence(
+    recordings: Sequence[Recording], kind: ExpressionType, knots: Sequence[tuple[float, float]]
+) -> tuple[float, float, float]:
+    """The highest confidence in steps of 0.02 that costs no more than 0.01 of the best F1 of the type, its F1, and the
+    best."""
+    votes, confidence = zip(*knots, strict=True)
+    scores = {}
+    for least in np.arange(0.1, 0.97, 0.02).round(2):
+        total = Evaluation()
+        for r in recordings:
+            kept = [i for i in r.predicted if np.interp(i.confidence, votes, confidence) >= least]
+            total += count(judge(VideoIntervals(r.truth, kept)))
+        scores[float(least)] = getattr(total, kind).f1
+    best = max(scores.values())
+    chosen = max(least for least, f1 in scores.items() if f1 >= best - 0.01)
+    return chosen, scores[chosen], best
+
+
+@click.command(help=__doc__)
+@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--weights", type=click.Path(path_type=Path), help="other weights than the shipped ones")
+@click.option("--clips", default=400, show_default=True, help="fresh simulated clips")
+def main(folders: tuple[Path, ...], weights: Path | None, clips: int) -> None:
+    spotter = Spotter.load(weights, "cpu").uncalibrated()
+
+    def spot(items: list[tuple[FaceFeatures, list[Interval]]]) -> list[Recording]:
+        return [VideoIntervals(truth, spotter.intervals(features, LEAST_VOTES)[0]) for features, truth in items]
+
+    sources = [spot(fresh_clips(clips, SEED)), spot(rendered_videos(folders))]
+    for kind in EXPRESSION_TYPES:
+        knots = fit([votes_and_hits(source, kind) for source in sources])
+        click.echo(f"{kind}: map {knots}")
+        halves = [[votes_and_hits(source[half::2], kind) for source in sources] for half in (0, 1)]
+        for span, n, mean, hits in reliability(halves):
+            click.echo(f"  {span}: {n:4d} intervals, confidence {mean:.2f}, hits {hits:.2f}")
+        chosen, f1, best = least_confidence(sources[1], kind, knots)
+        click.echo(f"  least confidence {chosen:.2f}: F1 {f1:.3f} on the rendered videos, best {best:.3f}")
+
+
+if __name__ == "__main__":
+    main()

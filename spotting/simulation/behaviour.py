@@ -1,0 +1,81 @@
+"""What a face does that nobody should report: blinks, glances, breath, drifting posture, chewing, nods of agreement."""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from .anatomy import Person
+from .expressions import draw_expression, envelope
+from .stage import Stage, smooth_steps
+
+
+def blink(stage: Stage, person: Person, at: int, rng: np.random.Generator) -> None:
+    slow = rng.random() < 0.15
+    resting = int(rng.integers(8, 60)) if rng.random() < 0.04 else 0
+    close = int(rng.integers(2, 4)) + (3 if slow else 0)
+    shut = int(rng.integers(0, 3)) + (int(rng.integers(1, 8)) if slow else 0) + resting
+    reopen = int(rng.integers(3, 7)) + (3 if slow else 0)
+    curve = envelope(at, at + close, shut, at + close + shut + reopen - 1, stage.n, rng) * rng.uniform(0.75, 1.15)
+    squeeze = rng.uniform(0.0, 1.0) ** 2
+    squeezed = squeeze if squeeze > 0.3 else 0.0
+    stage.add_both(person, {"AU43": 1.0, "AU6": 0.25 * squeezed, "AU4": 0.12 * squeezed}, curve)
+    stage.blink = np.maximum(stage.blink, curve)
+
+
+def gaze(stage: Stage, person: Person, rng: np.random.Generator) -> None:
+    bounds, xs, ys = [0], [], []
+    rate = rng.uniform(15, 120)
+    while bounds[-1] < stage.n:
+        bounds.append(bounds[-1] + 2 + int(rng.exponential(rate)))
+        xs.append(rng.normal(0, 0.5))
+        ys.append(rng.normal(0, 0.5) if rng.random() < 0.8 else rng.uniform(0.8, 1.6))
+    reach = rng.uniform(0.1, 1.0)
+    stage.add(person.fields["GAZE_X", "both"] * reach, smooth_steps(bounds, xs, stage.n, 1.2))
+    stage.add(person.fields["GAZE_Y", "both"] * reach, smooth_steps(bounds, ys, stage.n, 1.2))
+
+
+def rest(stage: Stage, person: Person, rng: np.random.Generator, calm: bool = False) -> None:
+    """Resting set of the face, slow drifts and posture changes that last too long to be expressions.
+
+    calm: hardly any drift, so that what is weak and slow can be told from it.
+    """
+    stage.add(draw_expression(person, rng.uniform(0.01, 0.25) if rng.random() < 0.5 else 0.01, rng), np.ones(stage.n))
+    for _ in range(rng.integers(0, 3)):
+        swing = gaussian_filter1d(rng.normal(size=stage.n + 400), rng.uniform(30, 120))[200:-200]
+        swing = (swing - swing[0]) / max(np.abs(swing - swing[0]).max(), 1e-6)
+        stage.add(draw_expression(person, rng.uniform(0.002, 0.008) if calm else rng.uniform(0.005, 0.035), rng), swing)
+    for _ in range(rng.poisson(0.4 * stage.n / 300)):
+        # Lips come apart and close again with the breath, and nobody calls it an expression.
+        at, length = int(rng.integers(-100, stage.n)), int(np.exp(rng.uniform(np.log(25), np.log(250))))
+        slow = int(min(rng.integers(8, 40), length // 2))
+        parted = envelope(at, at + slow, length - 2 * slow, at + length, stage.n, rng) * rng.uniform(0.1, 0.6)
+        stage.add_both(person, {"AU25": 1.0, "AU26": rng.uniform(0, 0.25)}, parted)
+    if not calm and rng.random() < 0.15:
+        at = int(rng.integers(0, stage.n))
+        step = 1 / (1 + np.exp(-(np.arange(stage.n) - at) / rng.uniform(4, 20)))
+        stage.add(draw_expression(person, rng.uniform(0.01, 0.06), rng), step)
+
+
+def nod(stage: Stage, at: int, rng: np.random.Generator) -> None:
+    """A listener's nods or shakes of the head: one to five of them at 1.5 to 3.5 Hz, dying away."""
+    count, rate = int(rng.integers(1, 6)), rng.uniform(1.5, 3.5)
+    t = (np.arange(stage.n) - at) / 30.0
+    length = count / rate
+    swing = np.sin(2 * np.pi * rate * t) * np.exp(-1.5 * t / length) * ((t >= 0) & (t < length))
+    axis = np.array([0.1, 1.0, 0.1]) if rng.random() < 0.8 else np.array([1.0, 0.1, 0.2])
+    size = np.exp(rng.uniform(np.log(0.02), np.log(0.12)))
+    stage.nods += gaussian_filter1d(swing, 1.5)[:, None] * axis * rng.normal(1, 0.3, 3) * size
+
+
+def chew(stage: Stage, person: Person, start: int, stop: int, rng: np.random.Generator) -> None:
+    """A jaw that goes up and down and grinds sideways, one to three times a second."""
+    bounds, opens = [start], []
+    while bounds[-1] < stop:
+        for low, high in ((0.4, 1.2), (0.0, 0.25)):
+            bounds.append(bounds[-1] + int(rng.integers(5, 13)))
+            opens.append(rng.uniform(low, high))
+    jaw = smooth_steps(bounds, opens, stage.n, rng.uniform(1.5, 3.0)) * rng.uniform(0.15, 0.7)
+    stage.add_both(person, {"AU26": rng.uniform(0.3, 0.8), "AU17": rng.uniform(0, 0.3)}, jaw)
+    pressed = smooth_steps(bounds, [0.6 - o for o in opens], stage.n, 2.0) * rng.uniform(0, 0.4)
+    stage.add_both(person, {"AU24": 1.0}, np.maximum(pressed, 0))
+    grind = smooth_steps(bounds, list(rng.normal(0, 0.5, len(opens))), stage.n, 3.0)
+    stage.add(person.fields["AU30", "both"] * rng.uniform(0.1, 0.5), grind)

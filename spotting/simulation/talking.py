@@ -1,0 +1,118 @@
+"""Puts speech, singing and laughter on the stage: mouth, head and brows together.
+
+A co-speech movement of brows or head belongs to the speech and is no expression, unless it is large and long; both
+sides of that rule are played. Smiles held while talking and laughter are expressions.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from .anatomy import Person
+from .expressions import SMILES, UPPER_FACE, draw_expression, envelope
+from .speech import ARTICULATORS, Voice, talk
+from .stage import Stage
+
+# Articulator -> what pulls at the mouth then. A jaw at 1 goes half the way it can, some 8 mm at the chin.
+_PULLS: dict[str, dict[str, float]] = {
+    "jaw": {"AU26": 0.5},
+    "parted": {"AU25": 0.5},
+    "closed": {"AU24": 0.5},
+    "rounded": {"AU18": 0.35, "AU22": 0.3},
+    "spread": {"AU20": 0.25, "AU12": 0.1},
+    "labiodental": {"AU32": 0.5, "AU10": 0.1},
+    "bared": {"AU16": 0.3, "AU10": 0.1},
+}
+# From here on a brow that goes with the voice is an expression: IOD and ticks.
+LARGE_BEAT, LONG_BEAT = 0.06, 16
+_JOINING_TICKS = 12  # pauses up to this long do not end the speaking
+
+
+def speak(stage: Stage, person: Person, start: int, stop: int, expressive: bool, rng: np.random.Generator) -> None:
+    """Talk, or sing, from tick `start` up to `stop`. expressive: with expressions that count as such."""
+    low, high = max(start, 0), min(stop, stage.n)
+    if high <= low:
+        return
+    singing = rng.random() < 0.12
+    said = talk(stop - start, Voice.draw(rng), rng, drawl=float(rng.uniform(2, 5)) if singing else 1.0)
+    articulation = said.articulation[low - start : high - start]
+    effort = np.exp(rng.uniform(np.log(0.25), np.log(1.4)))
+    for i, name in enumerate(ARTICULATORS):
+        curve = np.zeros(stage.n)
+        curve[low:high] = articulation[:, i]
+        strengths = {au: s * effort * rng.lognormal(0, 0.3) for au, s in _PULLS[name].items()}
+        stage.add_both(person, strengths, curve)
+    # A mouth that talks to one side.
+    if rng.random() < 0.25:
+        curve = np.zeros(stage.n)
+        curve[low:high] = articulation[:, 0] * rng.normal(0, 0.4) * effort
+        stage.add(person.fields["MOUTH_SKEW", "both"], curve)
+    voiced = np.zeros(stage.n, bool)
+    voiced[low:high] = said.voiced[low - start : high - start]
+    stage.speaking |= _joined(voiced)
+    stresses = [start + tick for tick in said.stresses if low <= start + tick < high]
+    _beat(stage, person, stresses, expressive, rng)
+    if rng.random() < 0.5:
+        # A talking face often wears a trace of a smile or a frown.
+        swing = gaussian_filter1d(rng.normal(size=stage.n), 25)
+        inside = gaussian_filter1d(((np.arange(stage.n) >= start) & (np.arange(stage.n) < stop)).astype(float), 6)
+        stage.add(
+            draw_expression(person, rng.uniform(0.01, 0.05), rng), 0.5 * swing / max(np.abs(swing).max(), 1e-6) * inside
+        )
+
+
+def _joined(voiced: np.ndarray) -> np.ndarray:
+    """(n,) voiced ticks with the short pauses between them."""
+    joined = voiced.copy()
+    edges = np.flatnonzero(np.diff(voiced.astype(int)))
+    for stopped, resumed in pairwise(edges):
+        if voiced[stopped] and resumed - stopped <= _JOINING_TICKS:
+            joined[stopped : resumed + 1] = True
+    return joined
+
+
+def _beat(stage: Stage, person: Person, stresses: list[int], expressive: bool, rng: np.random.Generator) -> None:
+    """Head and brows on stressed syllables, each speaker with habits of their own."""
+    head, brow = (float(rng.choice([0.0, rng.uniform(0.05, most)], p=[0.35, 0.65])) for most in (0.6, 0.35))
+    size = np.exp(rng.uniform(np.log(0.008), np.log(0.08)))
+    axis = np.array([0.35, 1.0, 0.3])
+    t = np.arange(stage.n)
+    free = 0  # first tick at which the brows are at rest again
+    for tick in stresses:
+        if rng.random() < head:
+            width = rng.uniform(2.5, 8)
+            bump = np.exp(-0.5 * ((t - tick - rng.normal(0, 2)) / width) ** 2)
+            stage.nods += bump[:, None] * axis * rng.normal(0.3, 1.0, 3) * size
+        if tick < free or rng.random() >= brow:
+            continue
+        shape = draw_expression(person, 0.1, rng, UPPER_FACE[:1] if rng.random() < 0.6 else UPPER_FACE)
+        if expressive and rng.random() < 0.2:
+            amplitude, length = rng.uniform(LARGE_BEAT, 0.2), int(rng.integers(LONG_BEAT + 4, 70))
+        else:
+            amplitude, length = np.exp(rng.uniform(np.log(0.006), np.log(0.045))), int(rng.integers(6, 30))
+        onset = tick - int(rng.uniform(0.2, 0.5) * length)
+        rise = max(2, int(rng.uniform(0.2, 0.5) * length))
+        hold = int(rng.uniform(0, 0.6) * (length - rise))
+        curve = envelope(onset, onset + rise, hold, onset + length, stage.n, rng)
+        if amplitude >= LARGE_BEAT:
+            stage.express(shape * (amplitude / 0.1), curve, amplitude)
+        else:
+            stage.add(shape * (amplitude / 0.1), curve)
+        free = onset + length + 4
+
+
+def laugh(stage: Stage, person: Person, at: int, rng: np.random.Generator) -> None:
+    """A smile that shakes: calls at 4 to 6 Hz (Bachorowski et al. 2001) with jaw and head, then it fades."""
+    calls, rate = int(rng.integers(3, 12)), rng.uniform(4.0, 6.0)
+    shaking = int(calls / rate * 30)
+    rise, fall = int(rng.integers(5, 16)), int(rng.integers(12, 70))
+    end = at + rise + shaking + fall
+    amplitude = float(rng.uniform(0.1, 0.3))
+    smile = envelope(at, at + rise, shaking, end, stage.n, rng, decay=rng.uniform(1.5, 4.0))
+    stage.express(draw_expression(person, amplitude, rng, SMILES), smile, amplitude)
+    t = np.arange(stage.n) - at - rise
+    dying = np.exp(-1.2 * t / max(shaking, 1)) * ((t >= 0) & (t < shaking))
+    shake = gaussian_filter1d((0.5 - 0.5 * np.cos(2 * np.pi * rate * t / 30)) * dying, 0.7)
+    stage.add_both(person, {"AU26": rng.uniform(0.1, 0.5), "AU25": rng.uniform(0.2, 0.6)}, shake)
+    stage.nods += shake[:, None] * rng.normal(0, [0.01, 0.03, 0.01])
