@@ -62,7 +62,7 @@ def rendered_videos(folders: Sequence[Path]) -> list[tuple[FaceFeatures, list[In
     return found
 
 
-def votes_and_hits(recordings: Sequence[Recording], kind: ExpressionType) -> np.ndarray:
+def votes_and_hits(recordings: Sequence[VideoIntervals], kind: ExpressionType) -> np.ndarray:
     """(n, 2) votes of each interval of a type, and 1 for a hit."""
     rows = []
     for recording in recordings:
@@ -105,7 +105,7 @@ def reliability(halves: Sequence[Sequence[np.ndarray]]) -> list[tuple[str, int, 
 
 
 def least_confidence(
-    recordings: Sequence[Recording], kind: ExpressionType, knots: Sequence[tuple[float, float]]
+    recordings: Sequence[VideoIntervals], kind: ExpressionType, knots: Sequence[tuple[float, float]]
 ) -> tuple[float, float, float]:
     """The highest confidence in steps of 0.02 that costs no more than 0.01 of the best F1 of the type, its F1, and the
     best."""
@@ -129,7 +129,7 @@ def least_confidence(
 def main(folders: tuple[Path, ...], weights: Path | None, clips: int) -> None:
     spotter = Spotter.load(weights, "cpu").uncalibrated()
 
-    def spot(items: list[tuple[FaceFeatures, list[Interval]]]) -> list[Recording]:
+    def spot(items: list[tuple[FaceFeatures, list[Interval]]]) -> list[VideoIntervals]:
         return [VideoIntervals(truth, spotter.intervals(features, LEAST_VOTES)[0]) for features, truth in items]
 
     sources = [spot(fresh_clips(clips, SEED)), spot(rendered_videos(folders))]
