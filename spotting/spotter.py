@@ -152,8 +152,7 @@ class Spotter:
             if min_confidence is not None:
                 settings = replace(settings, min_confidence=(min_confidence, min_confidence))
             score = np.clip(curves.scores.sum(axis=1), 0, 1)
-            share = curves.scores[:, 1] / np.maximum(curves.scores.sum(axis=1), 1e-6)
-            return vote(score, curves.reach, curves.intensity, features.segments(), settings, share), curves
+            return vote(score, curves.reach, curves.intensity, features.segments(), settings), curves
         found = decode(curves.intensity, curves.scores, self._settings, features.segments())
         return [i for i in found if i.confidence >= (min_confidence or 0.0)], curves
 
