@@ -17,6 +17,7 @@ import click
 import numpy as np
 import torch
 from facespot.extract.features import FaceFeatures
+from facespot.extract.geometry import FIRST_CHANNELS
 from facespot.extract.timebase import Timebase
 from facespot.models.checkpoint import save_checkpoint
 from facespot.models.context import ContextConfig, pack_ensemble
@@ -45,6 +46,7 @@ VARIANTS = {
     "all": Variant(),
     "flow": Variant({"geometry": False}, {"flow_dropout": 0.0}),
     "geometry": Variant({"flow": False}),
+    "no-held": Variant({"channels": FIRST_CHANNELS}),
     "no-context": Variant({"dilations": ()}),
     "no-slips": Variant({}, {"glitches": 0.0}),
     "no-laboratory": Variant(laboratory_share=0.0),

@@ -4,11 +4,11 @@ The paper cuts the intensity curve at several thresholds (`decoding`). That cann
 the face never comes to rest, and it needs the curve to reach the ends of an expression. Where the network tells each
 tick's distance to onset and offset, the ticks of one expression agree on its ends and the next one's ticks disagree;
 their weighted mean is steadier than any one threshold crossing. The class follows the definition: micro is under half a
-second; within a tick or two of that the class scores may decide.
+second.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,16 +23,15 @@ Knots = tuple[tuple[float, float], ...]
 class VotingSettings:
     """min_confidence: of macro and micro; weaker intervals are dropped. The two differ because the ends of a
     micro-expression are never as certain. agree: IoU from which votes are for the same interval. overlap: share of the
-    shorter interval from which a weaker one is a repetition. min_ticks: shortest one reported. near_limit: ticks from
-    the half second within which the class scores decide on the type. calibration: of macro and micro, rising pairs of
-    what the votes amount to and the confidence to report for it, linear between them; None reports the votes.
+    shorter interval from which a weaker one is a repetition. min_ticks: shortest one reported. calibration: of macro
+    and micro, rising pairs of what the votes amount to and the confidence to report for it, linear between them; None
+    reports the votes.
     """
 
     min_confidence: tuple[float, float] = (0.5, 0.5)
     agree: float = 0.5
     overlap: float = 0.4
     min_ticks: int = 4
-    near_limit: int = 0
     calibration: tuple[Knots, Knots] | None = None
 
     @classmethod
@@ -67,18 +66,14 @@ def vote(
     intensity: np.ndarray,
     segments: Sequence[tuple[int, int]],
     settings: VotingSettings | None = None,
-    micro_share: np.ndarray | None = None,
 ) -> list[Interval]:
     """The expressions in one video, in order of time.
 
     scores: (N,) probability that a tick lies in an expression. reach: (N, 2) ticks back to its onset and on to its
     offset, not negative. intensity: (N,) 0..1; its maximum inside an interval is the apex. segments: half-open tick
-    ranges; none is left. micro_share: (N,) how much of the score is for micro, which decides on the type near the
-    half second; 0.5 each when None. The votes for an interval amount to the mean of the better half of its scores.
+    ranges; none is left. The votes for an interval amount to the mean of the better half of its scores.
     """
     settings = settings or VotingSettings()
-    if micro_share is None or not settings.near_limit:
-        micro_share, settings = np.full(len(scores), 0.5), replace(settings, near_limit=0)
     found = []
     for start, stop in segments:
         part = slice(start, stop)
@@ -90,13 +85,13 @@ def vote(
                 kind,
                 confidence,
             )
-            for onset, offset, kind, confidence in _vote_segment(scores[part], reach[part], micro_share[part], settings)
+            for onset, offset, kind, confidence in _vote_segment(scores[part], reach[part], settings)
         ]
     return sorted(found)
 
 
 def _vote_segment(
-    scores: np.ndarray, reach: np.ndarray, micro_share: np.ndarray, settings: VotingSettings
+    scores: np.ndarray, reach: np.ndarray, settings: VotingSettings
 ) -> list[tuple[int, int, ExpressionType, float]]:
     """(onset, offset, type, confidence) within one segment, the strongest vote first."""
     ticks = np.arange(len(scores))
@@ -128,10 +123,7 @@ def _vote_segment(
         first, last = round(a), round(b)
         inside = scores[first : last + 1]
         length = last - first + 1
-        micro = length <= MICRO_TICKS
-        if abs(length - MICRO_TICKS - 0.5) < settings.near_limit:
-            micro = bool(votes @ micro_share[part] / votes.sum() > 0.5)
-        kind: ExpressionType = "micro" if micro else "macro"
+        kind: ExpressionType = "micro" if length <= MICRO_TICKS else "macro"
         confidence = settings.confidence(float(np.mean(np.sort(inside)[-max(1, len(inside) // 2) :])), kind)
         if confidence >= settings.min_confidence[EXPRESSION_TYPES.index(kind)] and length >= settings.min_ticks:
             taken.append((first, last, kind, confidence))

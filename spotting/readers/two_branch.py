@@ -188,10 +188,8 @@ def _decode(
 ) -> list[Interval]:
     least = _least_of(settings) if min_confidence is None else min_confidence
     if isinstance(settings, VotingSettings):
-        both = curves.scores.sum(axis=1)
-        micro_share = curves.scores[:, 1] / np.maximum(both, 1e-6)
-        settings = replace(settings, min_confidence=least)
-        return vote(np.clip(both, 0, 1), curves.reach, curves.intensity, segments, settings, micro_share)
+        score = np.clip(curves.scores.sum(axis=1), 0, 1)
+        return vote(score, curves.reach, curves.intensity, segments, replace(settings, min_confidence=least))
     if isinstance(settings, DecodingSettings):
         return decode(curves.intensity, curves.scores, replace(settings, min_confidence=least), segments)
     return decode_reference(curves.intensity, curves.scores, replace(settings, minimum=least), segments)

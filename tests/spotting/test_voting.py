@@ -110,16 +110,6 @@ def test_no_confidence_asked_for_ends_and_finds_what_there_is():
     assert [(i.onset, i.offset) for i in found] == [(20, 40)]
 
 
-def test_near_the_limit_the_class_scores_decide_where_they_are_asked():
-    for length, decided in ((12, False), (14, True), (17, True), (19, False)):
-        curves = clean(60, [(20, 19 + length)])
-        plain = vote(*curves, [(0, 60)], VotingSettings(), np.full(60, 0.9))[0].type
-        assert plain == ("micro" if length <= MICRO_TICKS else "macro")
-        for share, kind in ((0.9, "micro"), (0.1, "macro")):
-            (found,) = vote(*curves, [(0, 60)], VotingSettings(near_limit=2), np.full(60, share))
-            assert found.type == (kind if decided else plain)
-
-
 CALIBRATION = (((0.0, 0.0), (0.6, 0.2), (1.0, 1.0)), ((0.0, 0.0), (0.5, 0.8), (1.0, 1.0)))
 
 
@@ -132,7 +122,7 @@ def test_confidences_are_reported_as_calibrated():
 
 
 def test_calibrated_settings_survive_a_checkpoint():
-    settings = VotingSettings(min_confidence=(0.5, 0.4), near_limit=2, calibration=CALIBRATION)
+    settings = VotingSettings(min_confidence=(0.5, 0.4), calibration=CALIBRATION)
     assert VotingSettings.from_dict(json.loads(json.dumps(asdict(settings)))) == settings
     assert settings.least_votes() == pytest.approx(0.25)
     assert VotingSettings(min_confidence=(0.5, 0.4)).least_votes() == 0.4

@@ -341,7 +341,7 @@ def tuning(**changes):
 
 def test_tuning_starts_from_the_given_weights_and_keeps_their_decoding(videos, voting_weights, tmp_path):
     reports = []
-    tuned = train(videos, tuning(), tmp_path / "tuned", init=voting_weights, progress=reports.append)
+    tuned = train(videos, tuning(epochs=8), tmp_path / "tuned", init=voting_weights, progress=reports.append)
     before, after = load_checkpoint(voting_weights, "context"), load_checkpoint(tuned, "context")
     assert after.config == before.config
     assert any(not torch.equal(after.state[name], before.state[name]) for name in before.state)
