@@ -181,9 +181,13 @@ class FeatureCache:
             lock = FileLock(temporary / _LOCK, blocking=False)
             try:
                 lock.acquire()
-                break
-            except Timeout:  # somebody who clears up was faster than we at locking it, and takes it away
+            except (Timeout, OSError):  # somebody who clears up was faster than we at locking it, and takes it away
+                if not self.folder.is_dir():
+                    raise
                 continue
+            if (temporary / _LOCK).exists():
+                break
+            lock.release()  # of a file that has been taken away meanwhile
         try:
             yield temporary
         finally:
@@ -232,7 +236,10 @@ class FeatureCache:
                     shutil.rmtree(leftover, ignore_errors=True)
             except (Timeout, OSError):  # at work, or gone, or not ours to touch
                 continue
-            shutil.rmtree(leftover, ignore_errors=True)  # where an open lock file cannot be removed
+            if os.name == "nt":
+                # An open lock file cannot be removed there. Elsewhere a second look would take away the folder of a
+                # writer that locked it just after the first one.
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _move(temporary: Path, entry: Path) -> None:
