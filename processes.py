@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +68,7 @@ def run_jobs(
     *,
     patience_s: float = PATIENCE_S,
     headway: Callable[[int, int, int | None], None] | None = None,
-) -> Iterator[Finished]:
+) -> Generator[Finished, None, None]:
     """What becomes of `task(job, headway)` for every job, in `width` processes, as it comes.
 
     A job that takes its process down costs itself alone. It is tried once more after all others and with nothing beside

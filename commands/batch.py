@@ -1,7 +1,7 @@
 """Several recordings of one call: at work side by side, each answering for itself."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +105,7 @@ def _ends(
     width: int,
     patience_s: float,
     headway: Callable[[int, int, int | None], None],
-) -> Iterator[Finished]:
+) -> Generator[Finished, None, None]:
     if len(jobs) != 1:
         yield from run_jobs(task, jobs, width, patience_s=patience_s, headway=headway)
         return

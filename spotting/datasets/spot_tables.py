@@ -20,12 +20,13 @@ def read_spots(path: str | Path) -> "pd.DataFrame":
     sheet = read_sheet(Path(path), frozenset(DESCRIBED))
     needed = {name: (name,) for name in ("type", "onset_s", "offset_s")}
     top, _ = sheet.header(needed)
+    # JSON also holds what is no cell, such as the whole explanation of a row.
     columns = [str(name) for name in sheet.rows[top - 1]]
     rows = [
         {name: None if value == "" else value for name, value in zip(columns, row, strict=False)}
         for row in sheet.rows[top:]
     ]
     try:
-        return typed_frame(rows, columns)
+        return typed_frame(rows, [name for name in columns if name in DESCRIBED])
     except (TypeError, ValueError) as error:
         raise AnnotationError(f"{path}: {error}") from error

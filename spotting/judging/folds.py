@@ -81,7 +81,7 @@ def run_fold(job: FoldJob) -> FoldOutcome:
     folder = job.folder
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder / "fold.json", _identity(job))
-    decodings = (
+    decodings: dict[str, Any] = (
         {"": None} if job.other_decoding is None else {"": None, _suffix(job.other_decoding): job.other_decoding}
     )
     wanted = {

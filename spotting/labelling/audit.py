@@ -15,7 +15,7 @@ happens to meet no miss would be certain that there is none. Where everything wa
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import norm as normal
@@ -102,7 +102,7 @@ def draw_stretches(
     from_rest = min(rest, max(n // 2, n - detected))
     sizes = {"detected": min(detected, n - from_rest), "rest": from_rest}
     drawn = [
-        Stretch(*pieces[i], stratum, sizes[stratum] / len(pieces))
+        Stretch(pieces[i][0], pieces[i][1], pieces[i][2], stratum, sizes[stratum] / len(pieces))
         for stratum, pieces in strata.items()
         for i in rng.choice(len(pieces), sizes[stratum], replace=False)
     ]
@@ -145,7 +145,7 @@ def estimate(
         replicates += table.sum(axis=0) + np.tensordot(times, pool, axes=1)
     point, spread = _ratios(total), _ratios(replicates)
     ends = ((1 - level) / 2, (1 + level) / 2)
-    scores = {}
+    scores: dict[str, dict[str, Any]] = {}
     for k, kind in enumerate(KINDS):
         scores[kind] = {}
         for name, value in point.items():

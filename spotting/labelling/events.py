@@ -56,12 +56,13 @@ class CodedEvent:
 
     def interval(self, timebase: Timebase) -> Interval:
         """On the 30 Hz clock."""
-        return Interval(*(timebase.tick_of_frame(f) for f in (self.onset, self.apex, self.offset)), self.type)
+        onset, apex, offset = (timebase.tick_of_frame(f) for f in (self.onset, self.apex, self.offset))
+        return Interval(onset, apex, offset, self.type)
 
     def spot(self, timebase: Timebase) -> Spot:
         """As a user reads it, at the time stamps of its own frames; a person's word has confidence 1."""
-        frames = (self.onset, self.apex, self.offset)
-        return Spot(*(float(timebase.frame_times[f]) for f in frames), *frames, self.type, 1.0)
+        onset, apex, offset = (float(timebase.frame_times[f]) for f in (self.onset, self.apex, self.offset))
+        return Spot(onset, apex, offset, self.onset, self.apex, self.offset, self.type, 1.0)
 
 
 @dataclass(frozen=True)
@@ -131,16 +132,16 @@ def _applied(events: Mapping[int, CodedEvent], act: Mapping[str, Any], n_frames:
             number, onset, act.get("apex", (onset + offset) // 2), offset, act.get("type"), "accepted", False
         )
     elif name in ("judge", "change"):
-        event = events.get(act["id"]) if type(act.get("id")) is int else None
-        if event is None:
+        known = events.get(act["id"]) if type(act.get("id")) is int else None
+        if known is None:
             raise ActError(f"there is no event {act.get('id')!r}")
         if name == "judge":
-            event = replace(event, status=act.get("status"))
+            event = replace(known, status=act.get("status"))
         else:
             changed = {key: act[key] for key in (*_MOMENTS, "type") if key in act}
             if not changed:
                 raise ActError("nothing to change was named")
-            event = replace(event, **changed, status="accepted", moved=True)
+            event = replace(known, **changed, status="accepted", moved=True)
     else:
         raise ActError(f"{name!r} is no act")
     _check(event, n_frames)
@@ -181,8 +182,8 @@ def read_machine_events(path: str | Path, n_frames: int) -> tuple[CodedEvent, ..
         rows = json.loads(text)["spots"] if path.suffix == ".json" else list(csv.DictReader(text.splitlines()))
         found = []
         for row in rows:
-            frames = [int(row[f"{moment}_frame"]) for moment in _MOMENTS]
-            found.append(CodedEvent(0, *frames, row["type"], confidence=float(row["confidence"])))
+            onset, apex, offset = (int(row[f"{moment}_frame"]) for moment in _MOMENTS)
+            found.append(CodedEvent(0, onset, apex, offset, row["type"], confidence=float(row["confidence"])))
         for event in found:
             _check(event, n_frames)
     except (OSError, ValueError, KeyError, TypeError) as error:

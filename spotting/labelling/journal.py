@@ -14,6 +14,7 @@ from typing import Any, Self
 from ...errors import AnnotationError, FacespotError
 from ...files import replacing
 
+fcntl: Any
 try:
     import fcntl
 except ImportError:  # Windows has no advisory locks; there, two pages over one journal are not told from one
@@ -42,10 +43,10 @@ class Journal:
         path = Path(path)
         if not path.exists():
             first = {"format": FORMAT, "format_version": FORMAT_VERSION, **header}
-            with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-                file.write(_line(first))
-                file.flush()
-                os.fsync(file.fileno())
+            with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as begun:
+                begun.write(_line(first))
+                begun.flush()
+                os.fsync(begun.fileno())
             _sync_folder(path.parent)
         file = path.open("r+b", buffering=0)
         try:
