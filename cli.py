@@ -34,6 +34,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "train": "Learn from one labelled moment per expression.",
         "evaluate": "Judge intervals, or train and judge subject by subject.",
         "simulate": "Make a simulated twin of an annotated data set.",
+        "convert": "Take over weights or features of the authors' release of GIM.",
     },
 }
 COMMANDS = {name: summary for section in SECTIONS.values() for name, summary in section.items()}

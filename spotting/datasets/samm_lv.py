@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 DATASET = "SAMM-LV"
 FPS = 200.0
+# Of 027 and 029 the published sheet has no expression, so that leave-one-subject-out has 30 folds.
 SUBJECTS = tuple(f"{number:03d}" for number in range(6, 38))
 
 _HEADINGS = {
@@ -64,13 +65,6 @@ def read_samm_lv(path: str | Path) -> "pd.DataFrame":
     if not rows:
         raise AnnotationError(f"{path}, sheet {sheet.name!r}: holds no expression")
     return make_records(rows, notes)
-
-
-def missing_subjects(records: "pd.DataFrame") -> tuple[str, ...]:
-    """Subjects of the database without any expression in the table: 027 and 029 in the published sheet, which is why
-    papers speak of 32 subjects and leave-one-subject-out has 30 folds."""
-    present = set(records.loc[records["dataset"] == DATASET, "subject"])
-    return tuple(subject for subject in SUBJECTS if subject not in present)
 
 
 def _coding_sheet(path: Path, sheets: dict[str, Sheet]) -> Sheet:

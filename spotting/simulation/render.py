@@ -19,7 +19,7 @@ from .still import Still
 from .warp import FaceWarp
 
 
-class _Camera:
+class Camera:
     """The still at output scale, and the affine views of it."""
 
     def __init__(self, still: Still, options: SceneOptions) -> None:
@@ -77,18 +77,12 @@ def render_frames(
         tracks = draw_tracks(scene, len(displacement), rng)
     if len(tracks.head) != len(displacement):
         raise ValueError(f"tracks of {len(tracks.head)} frames do not fit {len(displacement)} frames of displacement")
-    camera = _Camera(still, scene)
+    camera = Camera(still, scene)
     warp = FaceWarp(camera.still)
     sensor = Sensor(scene, rng)
     for frame, moves in enumerate(displacement):
         picture = warp.render(moves, tracks.pose(frame), camera.view(*tracks.camera[frame]), scene.size)
         yield sensor.record(picture, float(tracks.gain[frame]), float(tracks.gamma[frame]))
-
-
-def mesh_in_output(still: Still, scene: SceneOptions) -> np.ndarray:
-    """(478, 2) where the still's mesh points lie in the output of `render_frames` while nothing moves, in pixels."""
-    camera = _Camera(still, scene)
-    return camera.to_output(camera.still.landmarks[:, :2])
 
 
 def write_video(

@@ -19,7 +19,7 @@ from facespot.spotting.simulation.recording import (
     render_recording,
     write_truth,
 )
-from facespot.spotting.simulation.render import mesh_in_output, render_frames, write_video
+from facespot.spotting.simulation.render import Camera, render_frames, write_video
 from facespot.spotting.simulation.stage import Event, Performance
 from facespot.spotting.simulation.still import Still, load_still
 
@@ -29,6 +29,12 @@ SCENE = SceneOptions.steady(size=SIZE, face_width=0.22)
 IOD = SCENE.face_width * SIZE[0]
 LOWER_LIP = (14, 87, 317, 17, 84, 314, 91, 321, 18)
 BROWS = [p for name, points in ROI_MESH_POINTS.items() if "brow" in name for p in points]
+
+
+def resting_mesh(still):
+    """(478, 2) where the mesh points lie in the rendered picture while nothing moves, in pixels."""
+    camera = Camera(still, SCENE)
+    return camera.to_output(camera.still.landmarks[:, :2])
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +68,7 @@ def located(still: Still, displacement: np.ndarray, point: int, **tracks: np.nda
     ramps = np.stack([128 + step * (x - at[0]), 128 + step * (y - at[1]), np.zeros_like(x)], axis=-1)
     coded = Still(np.clip(ramps, 0, 255).astype(np.uint8), still.landmarks)
     shown = picture(coded, displacement, **tracks)[..., :2].astype(float) - 128
-    start = mesh_in_output(still, SCENE)[point]
+    start = resting_mesh(still)[point]
     reach = round(0.4 * IOD)
     left, top = start.round().astype(int) - reach
     window = np.abs(shown[top : top + 2 * reach, left : left + 2 * reach]).sum(axis=-1)
@@ -94,7 +100,7 @@ def test_nothing_moves_far_from_the_movement(still):
     rest = picture(still, np.zeros((1, K, 2))).astype(int)
     raised = picture(still, move(dict.fromkeys(BROWS, (0, -0.1)))).astype(int)
     changed = np.abs(raised - rest).max(axis=-1)
-    mesh = mesh_in_output(still, SCENE).astype(int)
+    mesh = resting_mesh(still).astype(int)
     brow_row, mouth_row = mesh[105, 1], mesh[13, 1]
     assert changed[brow_row - 15 : brow_row + 15].max() > 40
     assert changed[mouth_row:].max() < 12
@@ -103,7 +109,7 @@ def test_nothing_moves_far_from_the_movement(still):
 
 def test_jaw_drop_opens_a_dark_mouth(still):
     lower = dict.fromkeys((*LOWER_LIP, 152, 199, 175, 148, 377), (0.0, 0.3))
-    x, y = mesh_in_output(still, SCENE)[14].round().astype(int)
+    x, y = resting_mesh(still)[14].round().astype(int)
     gap = slice(y + 4, y + round(0.2 * IOD)), slice(x - 3, x + 4)
     assert picture(still, np.zeros((1, K, 2)))[gap].mean() > 120
     assert picture(still, move(lower))[gap].mean() < 70
@@ -112,7 +118,7 @@ def test_jaw_drop_opens_a_dark_mouth(still):
 def test_a_closed_lid_hides_the_iris(still):
     upper = (158, 159, 160, 385, 386, 387)
     gap = (still.landmarks[145, 1] - still.landmarks[159, 1]) / still.iod
-    x, y = mesh_in_output(still, SCENE)[468].round().astype(int)
+    x, y = resting_mesh(still)[468].round().astype(int)
     eye = slice(y - 1, y + 2), slice(x - 1, x + 2)
     open_eye, shut = (
         picture(still, np.zeros((1, K, 2)))[eye].mean(),
