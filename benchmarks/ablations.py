@@ -17,7 +17,7 @@ import click
 import numpy as np
 import torch
 from facespot.extract.features import FaceFeatures
-from facespot.extract.geometry import FIRST_CHANNELS
+from facespot.extract.motion.geometry import FIRST_CHANNELS
 from facespot.extract.timebase import Timebase
 from facespot.models.checkpoint import save_checkpoint
 from facespot.models.context import ContextConfig, pack_ensemble

@@ -26,7 +26,7 @@ from .stage import MICRO_MAX_TICKS
 AMPLITUDES = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1)
 DURATIONS_S = (0.2, 0.3, 0.4, 0.75, 1.5)  # not at 0.5 s, where a tick decides the type
 HIT_IOU = 0.5
-_MARGIN = 12  # ticks of neutral face on either side of what is added
+_MARGIN = 12  # ticks of neutral face on either side of what is added, also towards what is found
 _SPACING = 45  # further ticks between two additions of one reading, which must not disturb each other
 _QUIET_CONFIDENCE = 0.5  # where the spotter suspects nothing even at this confidence, the face is taken as neutral
 # How much of a small movement shows in flow and in the mesh, as in `sensor`.
@@ -121,7 +121,7 @@ def neutral_ticks(features: FaceFeatures, spotter: Spotter) -> np.ndarray:
     """(N,) bool: ticks with a usable face in which the spotter does not even suspect an expression."""
     quiet = np.asarray(features.segment) >= 0
     for suspect in spotter.intervals(features, _QUIET_CONFIDENCE)[0]:
-        quiet[max(suspect.onset - _MARGIN, 0) : suspect.offset + _MARGIN + 1] = False
+        quiet[suspect.onset : suspect.offset + 1] = False
     # A new segment may begin in the very next tick.
     breaks = np.flatnonzero(np.diff(np.asarray(features.segment))) + 1
     quiet[breaks] = False
