@@ -15,6 +15,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
 	$(BIN)/pytest
 
 # The documentation site; a warning is an error.
