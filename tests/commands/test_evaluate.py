@@ -153,8 +153,9 @@ def test_given_weights_are_judged_on_a_data_set(data, tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["protocol"], report["weights"]["architecture"]) == ("given weights", "context")
     assert (report["absent"], report["subjects"]) == (["p3"], 4)
-    # The clips are simulated, and so were those that the weights learnt from.
-    assert report["counts"]["overall"]["f1"] > 0.5
+    # The clips are simulated, and so were those that the weights learnt from. A quarter of the truth is in the video
+    # without features, and all of that counts as missed.
+    assert report["counts"]["overall"]["f1"] > 0.35
     assert [step["step"] for step in report["authors"]][:3] == ["MEGC", "clock", "decoder"]
     assert (tmp_path / "megc2023.csv").read_text().startswith("vid,onset,offset,type\n")
     assert spot(*words, "--weights", data / "none").exit_code == 7
