@@ -106,8 +106,9 @@ class Spotter:
         return tidy(found, curves.intensity)
 
     def uncalibrated(self) -> "Spotter":
-        """The same whose confidences are as the networks give them, to calibrate them by."""
-        return Spotter(self.reader.uncalibrated(), self.origin)
+        """The same whose confidences are as the networks give them, to calibrate them by; itself if they are."""
+        reader = self.reader.uncalibrated()
+        return self if reader is self.reader else Spotter(reader, self.origin)
 
     def spot(
         self,

@@ -56,7 +56,7 @@ def _bumps(n: int, count: int, rng: np.random.Generator, low: int, high: int) ->
 def head_motion(
     n: int, events: list[Event], speaking: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Angles (n, 3) yaw, pitch, roll in radians, signed as in `extract.motion.geometry`; shift (n, 2) in IOD; log scale (n,).
+    """Angles (n, 3) yaw, pitch, roll in radians, signed as in `motion.geometry`; shift (n, 2) in IOD; log scale (n,).
 
     speaking: (n,) bool; heads bob with the words, and now and then move with the events.
     """
