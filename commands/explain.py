@@ -53,14 +53,7 @@ class Moment(click.ParamType):
     metavar="TIME",
     help="The moment, in seconds since the first frame or as minutes:seconds; may be given more than once.",
 )
-@click.option(
-    "--type",
-    "kind",
-    type=click.Choice(["macro", "micro", "all"]),
-    default="all",
-    show_default=True,
-    help="Which expressions are reported.",
-)
+@shared("type")
 @shared("min-confidence")
 @shared("face")
 @shared("fps")

@@ -121,6 +121,15 @@ _TABLE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "help": f"What to write, with commas between: {', '.join(FORMATS)}.",
         },
     ),
+    "type": (
+        ("--type", "kind"),
+        {
+            "type": click.Choice(["macro", "micro", "all"]),
+            "default": "all",
+            "show_default": True,
+            "help": "Which expressions to report.",
+        },
+    ),
     "min-confidence": (
         ("--min-confidence",),
         {

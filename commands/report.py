@@ -52,14 +52,7 @@ INDEX_NAME = "reports.html"
 @click.option(
     "--overlay", type=FILE, metavar="FILE", help="Also write the video with what was measured drawn into it, as MP4."
 )
-@click.option(
-    "--type",
-    "kind",
-    type=click.Choice(["macro", "micro", "all"]),
-    default="all",
-    show_default=True,
-    help="Which expressions to report.",
-)
+@shared("type")
 @shared("min-confidence")
 @shared("face")
 @shared("fps")

@@ -42,14 +42,7 @@ SUMMARY_NAME = "summary.csv"
     metavar="FILE",
     help="Table of what was shown when (stimulus, start, end, perhaps video): a column, and rows of the summary.",
 )
-@click.option(
-    "--type",
-    "kind",
-    type=click.Choice(["macro", "micro", "all"]),
-    default="all",
-    show_default=True,
-    help="Which expressions to report.",
-)
+@shared("type")
 @shared("min-confidence")
 @shared("face")
 @shared("fps")
