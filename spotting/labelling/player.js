@@ -57,8 +57,9 @@ player.addEventListener("seeked", () => {
   if (target === null) return;
   if (waiting) { seek(target); return; }
   if (!player.requestVideoFrameCallback) { shown(origin + times[target]); return; }
-  // A player that presents no new frame after a jump shows the one it had: then that is the frame.
-  setTimeout(() => { if (!player.seeking && !waiting && target !== null) { target = null; drawPlayhead(); } }, 400);
+  // A player that presents no new frame after a jump shows the one it had: then that is the frame. A busy machine may take
+  // a second to present one.
+  setTimeout(() => { if (!player.seeking && !waiting && target !== null) { target = null; drawPlayhead(); } }, 2000);
 });
 
 function shown(mediaTime) {
