@@ -5,7 +5,7 @@ PIP_ARGS ?=
 BIN = $(VENV)/bin
 SAMPLE = samples/astronaut.mp4
 
-.PHONY: demo test docs weights clean
+.PHONY: demo test docs weights weights-gim clean
 
 # Spot the bundled clip; the results land in demo/.
 demo: $(VENV)/.installed
@@ -25,6 +25,10 @@ docs: $(VENV)/.installed-dev
 # Train the shipped weights anew, from a seed.
 weights: $(VENV)/.installed
 	$(BIN)/python -m facespot.weights.train
+
+# The paper's model likewise, on one core.
+weights-gim: $(VENV)/.installed
+	$(BIN)/python -m facespot.weights.train_gim
 
 # The versions in requirements.txt are the tested ones; what is not needed of them is not installed.
 $(VENV)/.installed: pyproject.toml requirements.txt | $(BIN)/python

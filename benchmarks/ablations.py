@@ -14,22 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import torch
-from facespot.extract.features import FaceFeatures
 from facespot.extract.motion.geometry import FIRST_CHANNELS
-from facespot.extract.timebase import Timebase
 from facespot.models.checkpoint import save_checkpoint
 from facespot.models.context import ContextConfig, pack_ensemble
-from facespot.spotting.datasets.records import make_records
-from facespot.spotting.datasets.sampling import sample_points
-from facespot.spotting.intervals import Point
 from facespot.spotting.learning.from_points import PointTrainer
 from facespot.spotting.learning.from_simulation import SupervisedRecipe, train_supervised
-from facespot.spotting.learning.point_videos import PointVideo
 from facespot.spotting.learning.recipes import PointRecipe
-from facespot.spotting.simulation.corpus import LABORATORY_SHARE, clip_counts, film_clip, simulate_corpus
-from facespot.spotting.simulation.stage import Event
+from facespot.spotting.learning.simulated_points import point_clips
+from facespot.spotting.simulation.corpus import LABORATORY_SHARE, simulate_corpus
 from facespot.weights.train import GLITCHES, MIN_CONFIDENCE
 
 
@@ -87,33 +80,6 @@ def train_points(out: Path, clips: int, steps: int, seed: int) -> None:
     while trainer.epoch < epochs:
         trainer.run_epoch()
     trainer.save_weights(out)
-
-
-def point_clips(clips: int, seed: int) -> list[PointVideo]:
-    """The clips of `simulate_corpus` with one point per expression, drawn around its apex as the paper does."""
-    videos = []
-    for ticks, count in clip_counts(clips).items():
-        for number in range(count):
-            performance, seen = film_clip(ticks, (seed, ticks, number))
-            name = f"{ticks}_{number}"
-            features = FaceFeatures(
-                seen.snippets.astype(np.float16),
-                seen.landmarks,
-                np.zeros(ticks, np.int32),
-                Timebase(np.arange(ticks) / 30.0),
-            )
-            videos.append(PointVideo("simulated", name, name, features, points_of(name, performance.events, seed)))
-    return videos
-
-
-def points_of(video: str, events: list[Event], seed: int) -> tuple[Point, ...]:
-    """One point per expression of a clip."""
-    names = {"dataset": "simulated", "subject": video, "video": video, "aus": (), "fps": 30.0}
-    rows = [{**names, "onset": e.onset, "apex": e.apex, "offset": e.offset, "type": e.type} for e in events]
-    if not rows:
-        return ()
-    drawn = sample_points(make_records(rows), seed)
-    return tuple(sorted({Point(int(row.frame), row.type) for row in drawn.itertuples()}))
 
 
 @click.command(help=__doc__)

@@ -18,6 +18,7 @@ from ..extract.features import SNIPPET_STEPS
 from ..extract.motion.geometry import FIRST_CHANNELS, GEOMETRY_CHANNELS, GEOMETRY_MIRROR
 from ..extract.regions import ROI_MIRROR, ROI_NAMES
 from .checkpoint import rebuild_network
+from .gim import GIMOutput, TwoBranchNetwork
 
 _ANGLES = ("yaw", "pitch", "roll")
 _SPEEDS = ("rotation_speed", "translation_speed", "scale_speed")
@@ -99,7 +100,7 @@ class _Block(nn.Module):
         return x + y
 
 
-class ContextSpotter(nn.Module):
+class ContextSpotter(TwoBranchNetwork):
     """(B, T, 17, 10, 2) snippets in IOD and (B, T, G) `GEOMETRY_CHANNELS` -> ContextOutput, for any T of at least 1.
 
     Ticks of other segments must not share a batch row. Raises ValueError for a configuration that reads nothing or a
@@ -136,6 +137,18 @@ class ContextSpotter(nn.Module):
     def reach_ticks(self) -> int:
         """Ticks on either side that an output depends on."""
         return TICKS_PER_TOKEN * (sum(self.config.dilations) + 1) + 3
+
+    tells_boundaries = True
+
+    @property
+    def tells_speaking(self) -> bool:  # type: ignore[override]
+        return self.config.speaking
+
+    def branches(self, snippets: Tensor, geometry: Tensor) -> GIMOutput:
+        """The answers as the family gives them, with F and X."""
+        raw = self(snippets, geometry, with_features=True)
+        inner, outer = ((raw.features, raw.attention), (raw.intensity, raw.class_scores, raw.quality))
+        return GIMOutput(*inner, *(t.float().sigmoid() for t in outer))
 
     def _geometry_inputs(self, geometry: Tensor) -> Tensor:
         """(B, T, G) -> (B, T, n): each channel it reads, the change of those that are not held over three ticks and

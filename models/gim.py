@@ -1,5 +1,11 @@
-"""`GIM` heads and `GIMSpotter`: expression intensity and class scores per tick (GIM, ICLR 2025 and journal version)."""
+"""The two-branch GIM: an encoder of snippets, and on its features expression intensity and class scores per tick.
 
+`TwoBranchNetwork` is the family. Its members differ in their encoder and in what else their heads tell: `GIMSpotter`
+is the paper's (GIM, ICLR 2025 and journal version), SpotFormer and the two branches alone; `context.ContextSpotter` is
+the project's own, whose encoder sees seconds of context and the geometry, and whose heads also tell the boundaries.
+"""
+
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -7,6 +13,7 @@ from typing import Any, Literal, get_args
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .folded import FoldedSpotFormer
 from .spotformer import SpotFormer, SpotFormerConfig
 
 Variant = Literal["journal", "iclr2025"]
@@ -18,13 +25,38 @@ class GIMOutput:
 
     features: (B, T, D) the encoder's output F. attention: (B, T, D) the intermediate feature X of the intensity branch.
     intensity: (B, T) in 0..1, any expression. class_scores: (B, T, 2) in 0..1, macro and micro: apex scores
-    (journal, independent) or action probabilities (ICLR, summing to one).
+    (journal, independent), action probabilities (ICLR, summing to one), or whether the tick lies inside an expression
+    of the class (ours).
+    Of boundary heads, None from networks without: reach (B, T, 2) ticks to onset and offset, quality (B, T) in 0..1,
+    the IoU expected of that interval. speaking: (B, T) in 0..1, None from networks that do not tell.
     """
 
     features: Tensor
     attention: Tensor
     intensity: Tensor
     class_scores: Tensor
+    reach: Tensor | None = None
+    quality: Tensor | None = None
+    speaking: Tensor | None = None
+
+
+class TwoBranchNetwork(nn.Module):
+    """A two-branch GIM over some encoder: snippets (B, T, 17, 10, 2) in IOD and geometry (B, T, G) -> `GIMOutput`.
+
+    tells_boundaries, tells_speaking: which heads there are beside the two branches.
+    """
+
+    tells_boundaries = False
+    tells_speaking = False
+
+    @property
+    def reach_ticks(self) -> int:
+        """Ticks on either side that an answer depends on, beyond those in its snippet."""
+        return 0
+
+    @abstractmethod
+    def branches(self, snippets: Tensor, geometry: Tensor) -> GIMOutput:
+        """The answers in float32, whatever precision the network runs in."""
 
 
 class GIM(nn.Module):
@@ -82,18 +114,29 @@ class GIMSpotterConfig:
         return cls(SpotFormerConfig(**values.pop("encoder")), **values)
 
 
-class GIMSpotter(nn.Module):
-    """SpotFormer and the two branches: snippets (B, T, 17, 10, 2) -> `GIMOutput`."""
+class GIMSpotter(TwoBranchNetwork):
+    """The paper's: SpotFormer and the two branches, snippets (B, T, 17, 10, 2) -> `GIMOutput`."""
 
     def __init__(self, config: GIMSpotterConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or GIMSpotterConfig()
-        self.encoder = SpotFormer(config.encoder)
+        self.encoder: SpotFormer | FoldedSpotFormer = SpotFormer(config.encoder)
         self.heads = GIM(config.encoder.dim, config.variant, config.dropout, config.logit_dropout)
 
     def forward(self, snippets: Tensor, valid: Tensor | None = None) -> GIMOutput:
         """valid (B, T) bool: ticks to encode; the heads see zero features at the others."""
         return self.heads(self.encoder(snippets, valid))
+
+    def branches(self, snippets: Tensor, geometry: Tensor) -> GIMOutput:
+        """As the family answers; the geometry is not looked at."""
+        out = self(snippets)
+        return GIMOutput(out.features, out.attention, out.intensity.float(), out.class_scores.float())
+
+    def folded(self) -> "GIMSpotter":
+        """Itself with its encoder folded for inference, which cannot be undone (`folded`)."""
+        self.eval()
+        self.encoder = FoldedSpotFormer(self.encoder)
+        return self
 
 
 _AUTHORS_HEADS = {

@@ -5,11 +5,12 @@ whose score there exceeds the gate; its confidence is the outer-inner contrast, 
 the flanks. Overlapping proposals of one class compete by confidence; macro and micro never suppress each other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d, grey_closing, uniform_filter1d
 
 from .intervals import EXPRESSION_TYPES, Interval
 
@@ -25,6 +26,11 @@ class DecodingSettings:
     at most one of them can be right. A run with a deep trough is two expressions, and no proposal of its own beside
     them. And durations are limited to those of the two classes, with room for error: macro 0.5 to 8 s (held
     expressions outlast the textbook's 4 s), micro up to 17 ticks (annotated ones reach that).
+
+    Three more serve networks that see the movements of 17 ticks and nothing of what is held between them; none of them
+    is in the paper, and they are off by default. smoothing: standard deviation in ticks of a Gaussian on the intensity.
+    bridge: troughs of the intensity shorter than so many ticks are filled before it is cut, so that onset and offset of
+    one expression make one run. around: the class score of an apex is the mean over so many ticks on either side of it.
 
     thresholds: on the intensity, strict. class_gate: on the class score at the apex, strict. flank: length of each
     flank as a part of the interval's. class_weight: share of the class score in the confidence. max_overlap: more
@@ -42,17 +48,27 @@ class DecodingSettings:
     trough: float = 0.5
     durations: tuple[tuple[int, int], tuple[int, int]] = ((15, 240), (3, 17))
     min_confidence: tuple[float, float] = (0.0, 0.0)
+    smoothing: float = 0.0
+    bridge: tuple[int, int] = (0, 0)
+    around: int = 0
 
     def __post_init__(self) -> None:
         if self.suppression not in get_args(Suppression):
             raise ValueError(f"suppression must be one of {get_args(Suppression)}, got {self.suppression!r}")
         if not self.thresholds or not all(0.0 <= t < 1.0 for t in self.thresholds):
             raise ValueError(f"thresholds must lie in 0..1, got {self.thresholds}")
+        if min(self.smoothing, *self.bridge, self.around) < 0:
+            raise ValueError("smoothing, bridge and around count ticks, none of them negative")
 
     @classmethod
     def paper(cls) -> "DecodingSettings":
         """Plain NMS by IoU, no limits of duration. The paper does not give its IoU; 0.5 is the authors'."""
         return cls(suppression="iou", trough=0.0, durations=((1, 10**9), (1, 10**9)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "DecodingSettings":
+        """From what a checkpoint says. Raises TypeError for a setting that does not exist, ValueError as the class."""
+        return cls(**{name: _as_tuple(value) for name, value in values.items()})
 
 
 def decode(
@@ -92,11 +108,13 @@ def by_segment(
 
 def _decode_segment(intensity: np.ndarray, class_scores: np.ndarray, settings: DecodingSettings) -> list[Interval]:
     found = []
-    proposals = _proposals(intensity, settings)
+    if settings.smoothing:
+        intensity = gaussian_filter1d(intensity, settings.smoothing)
+    class_scores = _mean_around(class_scores, settings.around)
     for kind, name in enumerate(EXPRESSION_TYPES):
         shortest, longest = settings.durations[kind]
         mine = []
-        for onset, apex, offset, contrast in proposals:
+        for onset, apex, offset, contrast in _proposals(_bridged(intensity, settings.bridge[kind]), settings):
             score = float(class_scores[apex, kind])
             confidence = contrast + settings.class_weight * score
             if (
@@ -107,6 +125,20 @@ def _decode_segment(intensity: np.ndarray, class_scores: np.ndarray, settings: D
                 mine.append((confidence, Interval(onset, apex, offset, name, float(np.clip(confidence, 0.0, 1.0)))))
         found += _suppress(mine, settings)
     return found
+
+
+def _bridged(intensity: np.ndarray, ticks: int) -> np.ndarray:
+    """A morphological closing: (N,) whose troughs shorter than `ticks` are as high as the lower of their sides."""
+    if ticks < 2:
+        return intensity
+    # Nothing lies beyond the ends, so that what touches one of them is no trough.
+    padded = np.pad(intensity, ticks, constant_values=0.0)
+    return grey_closing(padded, size=ticks)[ticks:-ticks]
+
+
+def _mean_around(scores: np.ndarray, ticks: int) -> np.ndarray:
+    """(N, 2) means over the ticks up to `ticks` away, the outermost repeated beyond the ends."""
+    return uniform_filter1d(scores, 2 * ticks + 1, axis=0, mode="nearest") if ticks else scores
 
 
 def _proposals(intensity: np.ndarray, settings: DecodingSettings) -> list[tuple[int, int, int, float]]:
@@ -148,6 +180,11 @@ def _suppress(mine: list[tuple[float, Interval]], settings: DecodingSettings) ->
         if all(_overlap(interval, other, settings.suppression) <= settings.max_overlap for other in kept):
             kept.append(interval)
     return kept
+
+
+def _as_tuple(value: Any) -> Any:
+    """Lists, as JSON has them, as tuples throughout."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value
 
 
 def _overlap(a: Interval, b: Interval, measure: Suppression) -> float:
