@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Engine:
-    """face, cache, weights, device, decoding: as on the command line; the folder of the cache, None for none."""
+    """face, cache, weights, device, decoding, model: as on the command line; the folder of the cache, None for none."""
 
     face: str | int
     cache: Path | None
     weights: Path | None
     device: str
     decoding: "Decoding" = "own"
+    model: str | None = None
 
     def start(self, path: Path, fps: float | None, headway: Headway | None) -> "tuple[Spotter, FaceFeatures]":
         """What a recording is spotted with. Raises FatalError for weights or a device that no recording could use."""
@@ -31,7 +32,7 @@ class Engine:
         from ..spotting.many import shared_spotter
 
         try:
-            spotter = shared_spotter(self.weights, self.device, self.decoding)
+            spotter = shared_spotter(self.weights, self.device, self.decoding, self.model)
         except FacespotError as error:  # every other recording would fail of it too
             raise FatalError(Failure.of(error)) from error
         options = ExtractOptions(face=self.face)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..models.shipped import DEFAULT_MODEL, MODELS
 from .console import Console, reporting
 from .options import FILE, FOLDER, shared
 from .recipe_options import AUW_GCN, SHIPPED, initial_weights, recipe_of, with_recipe
@@ -50,7 +51,7 @@ class Judged:
 @click.command()
 @click.argument("tables", nargs=-1, type=FILE, metavar="[PREDICTIONS... [TRUTH]]")
 @click.option("--loso", is_flag=True, help="Train without each subject of a data set in turn, and judge on it.")
-@click.option("--weights", metavar="FILE|shipped", help="Judge these weights on a data set; nothing is trained.")
+@click.option("--weights", metavar="FILE|shipped|gim", help="Judge these weights on a data set; nothing is trained.")
 @click.option("--dataset", type=FOLDER, metavar="FEATURES", help="With --loso and --weights: made by `spot prepare`.")
 @click.option(
     "--annotations",
@@ -198,7 +199,9 @@ def _weights(console: Console, options: dict[str, Any]) -> Judged:
 
     records = _records(options)
     data = AnnotatedSet(options["dataset"], records, options["absent"], options["open_offset"])
-    spotter = Spotter.load(None if options["weights"] == SHIPPED else options["weights"], options["device"])
+    asked = options["weights"]
+    model = DEFAULT_MODEL if asked == SHIPPED else asked if asked in MODELS else None
+    spotter = Spotter.load(None if model else asked, options["device"], model=model)
     with console.bars(len(data.videos), "videos") as bars:
         spotted = spot_set(spotter, data, _other_decoding(records, options), progress=lambda video: bars.advance())
     pairing = data.pair(spotted.found)

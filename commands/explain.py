@@ -58,6 +58,7 @@ class Moment(click.ParamType):
 @shared("face")
 @shared("fps")
 @shared("cache")
+@shared("model")
 @shared("weights")
 @shared("decoding")
 @shared("device")
@@ -70,6 +71,7 @@ def explain(
     face: str | int,
     fps: float | None,
     cache: str | None,
+    model: str | None,
     weights: Path | None,
     decoding: "Decoding",
     device: str,
@@ -79,7 +81,7 @@ def explain(
     batch = Batch(console, [video], fps)
     if len(batch.sources) > 1:
         raise click.UsageError("a moment belongs to one recording, and that folder holds several")
-    engine = Engine(face, open_cache(cache, console), weights, device, decoding)
+    engine = Engine(face, open_cache(cache, console), weights, device, decoding, model)
     order = _Order(engine, moments, min_confidence, None if kind == "all" else (kind,))
     for _, accounts in batch.run(order, batch.sources, width=1, patience_s=math.inf):
         for account in accounts:

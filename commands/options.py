@@ -1,11 +1,12 @@
 """Options that several commands share, each with its type, bounds, default and help declared once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..models.shipped import DEFAULT_MODEL, MODELS
 from ..processes import PATIENCE_S
 from ..spotting.output.formats import FORMATS
 
@@ -56,6 +57,23 @@ class LeastConfidence(click.ParamType):
         if len(numbers) > 2 or not all(0.0 <= number <= 1.0 for number in numbers):
             self.fail(f"{value!r} is not in the range 0<=x<=1", param, ctx)
         return numbers[0], numbers[-1]
+
+
+class InsteadOf(click.Option):
+    """An option that says the same as another one, so that only one of the two may be given. other: its parameter."""
+
+    def __init__(self, *args: Any, other: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.other = other
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        if self.name in opts and self.other in opts:
+            raise click.UsageError(
+                f"--{self.name} and --{self.other} both say what to spot with; give one of them", ctx
+            )
+        return super().handle_parse_result(ctx, opts, args)
 
 
 _TABLE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -137,6 +155,16 @@ _TABLE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "metavar": "X[,Y]",
             "help": "Leave out what is less certain, X of macro- and Y of micro-expressions.  "
             "[default: comes with the weights]",
+        },
+    ),
+    "model": (
+        ("--model",),
+        {
+            "type": click.Choice(list(MODELS)),
+            "cls": InsteadOf,
+            "other": "weights",
+            "help": "Which of the models that come with facespot: ours, or the network of the GIM paper.  "
+            f"[default: {DEFAULT_MODEL}]",
         },
     ),
     "weights": (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from ..models.shipped import shipped_weights
 from .options import shared
 
 if TYPE_CHECKING:
@@ -133,8 +134,4 @@ def _refuse(names: Sequence[str], why: str) -> None:
 def initial_weights(name: str | None, stack: ExitStack) -> Path | None:
     if name != SHIPPED:
         return None if name is None else Path(name)
-    from importlib.resources import as_file, files
-
-    from ..spotting.spotter import DEFAULT_WEIGHTS
-
-    return stack.enter_context(as_file(files("facespot.weights") / DEFAULT_WEIGHTS))
+    return stack.enter_context(shipped_weights())

@@ -31,7 +31,7 @@ INDEX_NAME = "reports.html"
     sections={
         "What to report": ("kind", "min_confidence", "face"),
         "What to write": ("output", "embed", "anonymous", "blur_others", "overlay", "quiet"),
-        "How to work": ("fps", "jobs", "patience", "cache", "weights", "decoding", "device"),
+        "How to work": ("fps", "jobs", "patience", "cache", "model", "weights", "decoding", "device"),
     },
 )
 @VIDEOS
@@ -59,6 +59,7 @@ INDEX_NAME = "reports.html"
 @shared("jobs")
 @shared("patience")
 @shared("cache")
+@shared("model")
 @shared("weights")
 @shared("decoding")
 @shared("device")
@@ -78,6 +79,7 @@ def report(
     jobs: int | None,
     patience: float,
     cache: str | None,
+    model: str | None,
     weights: Path | None,
     decoding: "Decoding",
     device: str,
@@ -95,7 +97,7 @@ def report(
         raise click.UsageError("--overlay names one file; give one VIDEO")
     if output is not None:
         make_folder(output)
-    engine = Engine(face, open_cache(cache, console), weights, device, decoding)
+    engine = Engine(face, open_cache(cache, console), weights, device, decoding, model)
     order = _Order(
         engine,
         min_confidence,

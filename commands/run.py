@@ -28,7 +28,7 @@ SUMMARY_NAME = "summary.csv"
     sections={
         "What to report": ("kind", "min_confidence", "face"),
         "What to write": ("output", "formats", "plot", "report", "segments", "quiet"),
-        "How to work": ("fps", "jobs", "patience", "cache", "weights", "decoding", "device"),
+        "How to work": ("fps", "jobs", "patience", "cache", "model", "weights", "decoding", "device"),
     },
 )
 @VIDEOS
@@ -49,6 +49,7 @@ SUMMARY_NAME = "summary.csv"
 @shared("jobs")
 @shared("patience")
 @shared("cache")
+@shared("model")
 @shared("weights")
 @shared("decoding")
 @shared("device")
@@ -68,6 +69,7 @@ def run(
     jobs: int | None,
     patience: float,
     cache: str | None,
+    model: str | None,
     weights: Path | None,
     device: str,
     decoding: "Decoding",
@@ -96,6 +98,7 @@ def run(
         weights,
         device,
         decoding,
+        model,
         min_confidence,
         None if kind == "all" else kind,
         formats,
@@ -147,6 +150,7 @@ class _Order:
     weights: Path | None
     device: str
     decoding: "Decoding"
+    model: str | None
     min_confidence: tuple[float, float] | None
     types: str | None
     formats: tuple[str, ...]
@@ -158,7 +162,7 @@ class _Order:
         from ..spotting.stimuli import stimuli_of
         from .engine import Engine
 
-        engine = Engine(self.face, self.cache, self.weights, self.device, self.decoding)
+        engine = Engine(self.face, self.cache, self.weights, self.device, self.decoding, self.model)
         spotter, features = engine.start(job.path, job.fps, headway)
         result = spotter.spot(features, min_confidence=self.min_confidence, types=self.types)
         if self.stimuli:

@@ -20,6 +20,7 @@ from .options import FILE, FOLDER, shared
 )
 @click.option("--pixels", is_flag=True, help="Add the expressions to the frames and extract everything anew (slow).")
 @shared("min-confidence")
+@shared("model")
 @shared("weights")
 @shared("seed")
 @shared("face")
@@ -33,6 +34,7 @@ def sensitivity(
     trials: int | None,
     pixels: bool,
     min_confidence: tuple[float, float] | None,
+    model: str | None,
     weights: Path | None,
     seed: int,
     face: str | int,
@@ -63,7 +65,7 @@ def sensitivity(
     with console.bars(unit="expressions") as bars:
         cells = measure_sensitivity(
             features,
-            Spotter.load(weights),
+            Spotter.load(weights, model=model),
             trials=trials or (5 if pixels else 20),
             seed=seed,
             min_confidence=min_confidence,

@@ -1,9 +1,10 @@
-"""The project's own network: flow snippets and face geometry, read with several seconds of context around each tick.
+"""The project's own two-branch GIM: flow snippets and geometry, read with several seconds of context around each tick.
 
 The paper's branches are 1x1 convolutions on the snippet features, so a frame inside a long held expression, which shows
 no motion in its 17 ticks, looks neutral. Here both kinds of channel pass through dilated convolutions first, and beside
 the paper's two outputs (intensity, class) every tick says how far away the onset and the offset of its own expression
-are, which separates expressions that touch.
+are, which separates expressions that touch. F of the paper is what leaves the convolutions, X what the heads are read
+from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -138,17 +139,18 @@ class ContextSpotter(TwoBranchNetwork):
         """Ticks on either side that an output depends on."""
         return TICKS_PER_TOKEN * (sum(self.config.dilations) + 1) + 3
 
-    tells_boundaries = True
+    reads_geometry = tells_boundaries = True
 
     @property
     def tells_speaking(self) -> bool:  # type: ignore[override]
         return self.config.speaking
 
     def branches(self, snippets: Tensor, geometry: Tensor) -> GIMOutput:
-        """The answers as the family gives them, with F and X."""
+        """The answers as the family gives them."""
         raw = self(snippets, geometry, with_features=True)
-        inner, outer = ((raw.features, raw.attention), (raw.intensity, raw.class_scores, raw.quality))
-        return GIMOutput(*inner, *(t.float().sigmoid() for t in outer))
+        intensity, scores, quality = (t.float().sigmoid() for t in (raw.intensity, raw.class_scores, raw.quality))
+        speaking = None if raw.speaking is None else raw.speaking.float().sigmoid()
+        return GIMOutput(raw.features, raw.attention, intensity, scores, raw.reach.float(), quality, speaking)
 
     def _geometry_inputs(self, geometry: Tensor) -> Tensor:
         """(B, T, G) -> (B, T, n): each channel it reads, the change of those that are not held over three ticks and

@@ -43,9 +43,11 @@ class GIMOutput:
 class TwoBranchNetwork(nn.Module):
     """A two-branch GIM over some encoder: snippets (B, T, 17, 10, 2) in IOD and geometry (B, T, G) -> `GIMOutput`.
 
-    tells_boundaries, tells_speaking: which heads there are beside the two branches.
+    reads_geometry: whether the encoder looks at it. tells_boundaries, tells_speaking: which heads there are beside the
+    two branches.
     """
 
+    reads_geometry = False
     tells_boundaries = False
     tells_speaking = False
 

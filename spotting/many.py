@@ -50,6 +50,7 @@ class _Order:
     """What is wanted of every recording; called in the process that works on one."""
 
     weights: StrPath | None
+    model: str | None
     device: str
     decoding: "Decoding"
     min_confidence: Confidence | None
@@ -62,7 +63,7 @@ class _Order:
         from ..extract.pipeline import extract_features
 
         try:
-            spotter = shared_spotter(self.weights, self.device, self.decoding)
+            spotter = shared_spotter(self.weights, self.device, self.decoding, self.model)
         except FacespotError as error:
             return _Unloadable(error)
         options = ExtractOptions(face=self.face)
@@ -82,6 +83,7 @@ def spot_many(
     *,
     jobs: int | None = None,
     weights: StrPath | None = None,
+    model: str | None = None,
     device: str = "auto",
     decoding: "Decoding" = "own",
     min_confidence: Confidence | None = None,
@@ -104,7 +106,15 @@ def spot_many(
         raise TypeError("spot_many takes several paths; spot takes one")
     names = [os.fspath(path) for path in paths]
     order = _Order(
-        weights, device, decoding, min_confidence, chosen_types(types), ExtractOptions(face=face).face, fps, cache
+        weights,
+        model,
+        device,
+        decoding,
+        min_confidence,
+        chosen_types(types),
+        ExtractOptions(face=face).face,
+        fps,
+        cache,
     )
     least_confidence(min_confidence, (0.0, 0.0))
     found: dict[int, SpotResult] = {}
@@ -126,8 +136,10 @@ def spot_many(
 
 
 @lru_cache(maxsize=1)
-def shared_spotter(weights: StrPath | None, device: str, decoding: "Decoding" = "own") -> "Spotter":
+def shared_spotter(
+    weights: StrPath | None, device: str, decoding: "Decoding" = "own", model: str | None = None
+) -> "Spotter":
     """The spotter that a process uses for all recordings. Raises as `Spotter.load`."""
     from .spotter import Spotter
 
-    return Spotter.load(weights, device, decoding)
+    return Spotter.load(weights, device, decoding, model)

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -14,6 +13,7 @@ from ..errors import WeightsError
 from ..extract.features import FaceFeatures
 from ..models.checkpoint import Checkpoint, load_checkpoint
 from ..models.device import resolve_device
+from ..models.shipped import DEFAULT_MODEL, MODELS, shipped_weights
 from ..version import __version__
 from .explanations import explain_interval
 from .intervals import EXPRESSION_TYPES, ExpressionType, Interval
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from ..extract.cache import FeatureCache
 
-DEFAULT_WEIGHTS = "facespot.safetensors"
+DEFAULT_WEIGHTS = MODELS[DEFAULT_MODEL]
 # Kind of checkpoint -> module of `readers` and class that reads it; only the one that is needed is loaded.
 READERS = {
-    "context": ("two_branch", "ContextReader"),
-    "gim": ("two_branch", "GIMReader"),
+    "context": ("two_branch", "TwoBranchReader"),
+    "gim": ("two_branch", "TwoBranchReader"),
     "auw-gcn": ("auw_gcn", "AuwGcnReader"),
 }
 
@@ -48,22 +48,30 @@ class Spotter:
 
     @classmethod
     def load(
-        cls, weights: str | os.PathLike[str] | None = None, device: str = "auto", decoding: Decoding = "own"
+        cls,
+        weights: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        decoding: Decoding = "own",
+        model: str | None = None,
     ) -> "Spotter":
-        """The shipped weights, or those of a checkpoint file.
+        """Weights that come with facespot, or those of a checkpoint file.
 
-        decoding: how curves become intervals: as fits the weights, as GIM's paper describes, or as its authors' release
-        does. device: auto, cpu, cuda, cuda:N or mps; FacespotError if it is not there. Raises WeightsError if the file
+        model: which of the shipped ones, instead of a file: "default", or "gim", the network of the paper. decoding:
+        how curves become intervals: as fits the weights, as GIM's paper describes, or as its authors' release does. device: auto, cpu, cuda, cuda:N or mps; FacespotError if it is not there. Raises WeightsError if the file
         is missing, damaged, of another format version, or of an architecture that does not spot, cannot be rebuilt or
-        has no such decoding; ValueError for an unknown decoding.
+        has no such decoding; ValueError for an unknown decoding or model, and for both weights and a model.
         """
         if decoding not in get_args(Decoding):
             raise ValueError(f"decoding must be one of {', '.join(get_args(Decoding))}, got {decoding!r}")
         place = resolve_device(device)
         if weights is not None:
+            if model is not None:
+                raise ValueError("weights and model both say what to spot with; give one of them")
             return cls._from(load_checkpoint(weights, device=place), place, Path(weights).name, decoding)
-        with as_file(files("facespot.weights") / DEFAULT_WEIGHTS) as path:
-            return cls._from(load_checkpoint(path, device=place), place, DEFAULT_WEIGHTS, decoding)
+        model = DEFAULT_MODEL if model is None else model
+        with shipped_weights(model) as path:
+            spotter = cls._from(load_checkpoint(path, device=place), place, path.name, decoding)
+        return cls(spotter.reader, {"model": model, **spotter.origin})
 
     @classmethod
     def _from(cls, checkpoint: Checkpoint, device: "torch.device", name: str, decoding: Decoding) -> "Spotter":
@@ -171,6 +179,7 @@ def spot(
     path: str | os.PathLike[str],
     *,
     weights: str | os.PathLike[str] | None = None,
+    model: str | None = None,
     device: str = "auto",
     decoding: Decoding = "own",
     min_confidence: Confidence | None = None,
@@ -191,7 +200,7 @@ def spot(
     from ..extract.pipeline import extract_features
 
     chosen_types(types)  # before minutes of work
-    spotter = Spotter.load(weights, device, decoding)
+    spotter = Spotter.load(weights, device, decoding, model)
     least_confidence(min_confidence, spotter.reader.min_confidence)
     features = extract_features(path, ExtractOptions(face=face), fps=fps, cache=cache, progress=progress)
     return spotter.spot(features, min_confidence=min_confidence, types=types)

@@ -5,6 +5,7 @@ The paper's network and the project's own have different inputs and outputs; the
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ...models.context import ContextOutput, ContextSpotter, mirror_inputs, pack
 from ...models.gim import GIMOutput, GIMSpotter
 from ..decoding import DecodingSettings
 from ..readers.base import Reader
-from ..readers.two_branch import ContextReader, GIMReader, gim_config
+from ..readers.two_branch import TwoBranchReader, gim_config
 from ..simulation.corpus import simulate_corpus
 from .from_simulation import ClipSampler, SupervisedRecipe, class_loss, interval_loss
 from .losses import RELIABLE, point_loss
@@ -108,8 +109,8 @@ class GIMLearner(Learner):
         with torch.no_grad():
             steady = heads(output.features.detach())
         heads.train()
-        output = GIMOutput(*(getattr(output, field.name).float() for field in fields(output)))
-        return Answer(output, (steady.intensity.float(), steady.attention.float()))
+        branches = (output.features, output.attention, output.intensity, output.class_scores)
+        return Answer(GIMOutput(*(t.float() for t in branches)), (steady.intensity.float(), steady.attention.float()))
 
     def loss(self, member: int, answer: Answer, targets: Sequence[PseudoLabels]) -> dict[str, Tensor]:
         if self._rules == "release":
@@ -117,7 +118,8 @@ class GIMLearner(Learner):
         return point_loss(answer.output, targets, self.networks[member].config.variant, self._settings)
 
     def reader(self, device: torch.device) -> Reader:
-        return GIMReader(self.networks[0], DecodingSettings(), device)
+        # A copy, since what is folded does not learn on.
+        return TwoBranchReader([deepcopy(self.networks[0]).folded()], DecodingSettings(), device, mirrored=False)
 
     def save(self, path: Path, min_confidence: tuple[float, float] | None, notes: dict[str, Any]) -> str:
         network = self.networks[0]
@@ -193,7 +195,7 @@ class ContextLearner(Learner):
         return torch.stack(list(terms.values())).sum()
 
     def reader(self, device: torch.device) -> Reader:
-        return ContextReader(list(self.networks), DecodingSettings(), device)
+        return TwoBranchReader(list(self.networks), DecodingSettings(), device)
 
     def save(self, path: Path, min_confidence: tuple[float, float] | None, notes: dict[str, Any]) -> str:
         config = self._config if min_confidence is None else {**self._config, "min_confidence": min_confidence}

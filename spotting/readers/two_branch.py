@@ -1,4 +1,4 @@
-"""The two families of networks with an intensity and a class branch: facespot's own, and the paper's GIM."""
+"""The reader of every two-branch GIM: facespot's own and the paper's, whichever way their curves are decoded."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,9 +10,8 @@ from ...extract.features import FaceFeatures
 from ...extract.mapped import release
 from ...extract.motion.geometry import geometry_channels
 from ...models.checkpoint import Checkpoint, rebuild_network
-from ...models.context import ContextSpotter, mirror_inputs, unpack_ensemble
-from ...models.folded import FoldedSpotFormer
-from ...models.gim import GIMSpotter, GIMSpotterConfig
+from ...models.context import mirror_inputs, unpack_ensemble
+from ...models.gim import GIMSpotter, GIMSpotterConfig, TwoBranchNetwork
 from ..decoding import DecodingSettings, decode
 from ..intervals import Interval
 from ..voting import VotingSettings, vote
@@ -24,22 +23,26 @@ Settings = VotingSettings | DecodingSettings | ReferenceDecoding
 CHUNK_TICKS = 1200
 
 
-class ContextReader(Reader):
-    """An ensemble of `ContextSpotter`s. Answers are averaged over it and over the face and its mirror image.
+class TwoBranchReader(Reader):
+    """Networks of the family `TwoBranchNetwork`, one or an ensemble, the paper's or facespot's own.
 
-    Unless another decoding is asked for, networks that tell onset and offset let their ticks vote; those that learnt
-    from points have never seen an end, and are decoded by thresholds on their intensity.
+    Which decoding is their own follows from their heads: those that tell onset and offset let their ticks vote; the
+    others, and those whose boundary heads learnt from points and have never seen an end, are decoded by thresholds on
+    their intensity, contrast and suppression. Answers are averaged over the ensemble, and with `mirrored` over the face
+    and its mirror image.
     """
 
     def __init__(
         self,
-        networks: Sequence[ContextSpotter],
+        networks: Sequence[TwoBranchNetwork],
         settings: VotingSettings | DecodingSettings,
         device: torch.device,
         decoding: Decoding = "own",
+        mirrored: bool = True,
     ) -> None:
         """settings: of the weights' own decoding."""
         self._networks = [network.to(device).eval() for network in networks]
+        self._mirrored = mirrored
         self._know_ends = isinstance(settings, VotingSettings)
         self._settings = _settings(decoding, settings)
         self.min_confidence = _least_of(self._settings)
@@ -48,34 +51,41 @@ class ContextReader(Reader):
         self._device = device
 
     @classmethod
-    def rebuild(cls, checkpoint: Checkpoint, device: torch.device, decoding: Decoding = "own") -> "ContextReader":
-        """From a checkpoint of the kind "context". Raises KeyError, TypeError, ValueError or RuntimeError if it does
-        not fit."""
+    def rebuild(cls, checkpoint: Checkpoint, device: torch.device, decoding: Decoding = "own") -> "TwoBranchReader":
+        """From a checkpoint of the kind "context" (an ensemble) or "gim". Raises KeyError, TypeError, ValueError or
+        RuntimeError if it does not fit."""
+        if checkpoint.kind == "gim":
+            config = gim_config(checkpoint)
+            network = rebuild_network(lambda: GIMSpotter(config), checkpoint.state).folded()
+            return cls([network], _threshold_settings(checkpoint), device, decoding, mirrored=False)
         networks = unpack_ensemble(checkpoint.config, checkpoint.state)
         voting = checkpoint.config.get("voting")
         if voting is None:
             return cls(networks, _threshold_settings(checkpoint), device, decoding)
         return cls(networks, VotingSettings.from_dict(voting), device, decoding)
 
-    def uncalibrated(self) -> "ContextReader":
+    def uncalibrated(self) -> "TwoBranchReader":
         settings = self._settings
         if not isinstance(settings, VotingSettings):
             return self
-        return ContextReader(self._networks, replace(settings, calibration=None), self._device)
+        return TwoBranchReader(self._networks, replace(settings, calibration=None), self._device)
 
     def curves(self, features: FaceFeatures) -> Curves:
         n = features.timebase.n_ticks
         intensity, scores, reach = np.zeros(n, np.float32), np.zeros((n, 2), np.float32), np.zeros((n, 2), np.float32)
         speaking = np.zeros(n, np.float32)
         segments = features.segments()
-        geometry = geometry_channels(features.landmarks, segments)
+        looked_at = any(network.reads_geometry for network in self._networks)
+        # Features of the authors' release come without landmarks.
+        geometry = geometry_channels(features.landmarks, segments) if looked_at else np.zeros((n, 1), np.float32)
         for start, stop in segments:
             part = slice(start, stop)
             intensity[part], scores[part], reach[part], speaking[part] = self._segment(
                 features.snippets[part], geometry[part]
             )
-        tell = all(network.config.speaking for network in self._networks)
-        return Curves(intensity, scores, reach, speaking=speaking if tell else None)
+        bounded = all(network.tells_boundaries for network in self._networks)
+        tell = all(network.tells_speaking for network in self._networks)
+        return Curves(intensity, scores, reach if bounded else None, speaking=speaking if tell else None)
 
     def decode(
         self,
@@ -87,7 +97,7 @@ class ContextReader(Reader):
 
     def _segment(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, ...]:
         margin = max(network.reach_ticks for network in self._networks)
-        # Chunks start on even ticks, since the network reads ticks in pairs.
+        # Chunks start on even ticks, since our network reads ticks in pairs.
         margin += margin % 2
         parts = []
         for start in range(0, len(snippets), CHUNK_TICKS):
@@ -101,68 +111,31 @@ class ContextReader(Reader):
     def _chunk(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, ...]:
         # Snippets come from disk as they are needed, in half precision.
         x, g = (torch.from_numpy(np.array(a, np.float32))[None].to(self._device) for a in (snippets, geometry))
-        # Both faces in one batch.
-        x, g = (torch.cat(pair) for pair in zip((x, g), mirror_inputs(x, g), strict=True))
+        if self._mirrored:
+            # Both faces in one batch.
+            x, g = (torch.cat(pair) for pair in zip((x, g), mirror_inputs(x, g), strict=True))
         with torch.autocast(self._device.type, torch.float16, enabled=self._device.type == "cuda"):
-            answers = [network(x, g) for network in self._networks]
-        intensity = torch.stack([torch.sigmoid(a.intensity.float()) for a in answers])
-        scores = torch.stack([torch.sigmoid(a.class_scores.float()) for a in answers])
+            answers = [network.branches(x, g) for network in self._networks]
+        scores = torch.stack([a.class_scores for a in answers])
         if self._know_ends:
-            scores = scores * torch.stack([torch.sigmoid(a.quality.float()) for a in answers])[..., None].sqrt()
-        reach = torch.stack([a.reach.float() for a in answers])
-        silent = torch.zeros_like(intensity[0])
-        speaking = torch.stack([silent if a.speaking is None else torch.sigmoid(a.speaking.float()) for a in answers])
+            scores = scores * torch.stack([a.quality for a in answers])[..., None].sqrt()
+        silent = torch.zeros_like(answers[0].intensity)
+        reach = torch.stack([silent[..., None].expand(-1, -1, 2) if a.reach is None else a.reach for a in answers])
+        speaking = torch.stack([silent if a.speaking is None else a.speaking for a in answers])
+        intensity = torch.stack([a.intensity for a in answers])
         return tuple(part.mean(dim=(0, 1)).cpu().numpy() for part in (intensity, scores, reach, speaking))
-
-
-class GIMReader(Reader):
-    """The paper's network, decoded by thresholds on its intensity."""
-
-    def __init__(
-        self, network: GIMSpotter, settings: DecodingSettings, device: torch.device, decoding: Decoding = "own"
-    ) -> None:
-        network = network.to(device).eval()
-        self._encoder, self._heads = FoldedSpotFormer(network.encoder), network.heads
-        self._settings = _settings(decoding, settings)
-        self.min_confidence = _least_of(self._settings)
-        self.min_ticks = _shortest_of(self._settings)
-        self._device = device
-
-    @classmethod
-    def rebuild(cls, checkpoint: Checkpoint, device: torch.device, decoding: Decoding = "own") -> "GIMReader":
-        """From a checkpoint of the kind "gim". Raises TypeError, ValueError or RuntimeError if it does not fit."""
-        config = gim_config(checkpoint)
-        network = rebuild_network(lambda: GIMSpotter(config), checkpoint.state)
-        return cls(network, _threshold_settings(checkpoint), device, decoding)
-
-    @torch.inference_mode()
-    def curves(self, features: FaceFeatures) -> Curves:
-        n = features.timebase.n_ticks
-        intensity, scores = np.zeros(n, np.float32), np.zeros((n, 2), np.float32)
-        for start, stop in features.segments():
-            snippets = torch.from_numpy(np.array(features.snippets[start:stop], np.float32))
-            output = self._heads(self._encoder(snippets[None].to(self._device)))
-            intensity[start:stop] = output.intensity[0].cpu().numpy()
-            scores[start:stop] = output.class_scores[0].cpu().numpy()
-        return Curves(intensity, scores)
-
-    def decode(
-        self,
-        curves: Curves,
-        segments: Sequence[tuple[int, int]],
-        min_confidence: tuple[float, float] | None = None,
-    ) -> list[Interval]:
-        return _decode(curves, segments, self._settings, min_confidence)
 
 
 def gim_config(checkpoint: Checkpoint) -> GIMSpotterConfig:
     """Sizes of the paper's network in a checkpoint. Raises TypeError for an unknown or missing name."""
-    return GIMSpotterConfig.from_dict({k: v for k, v in checkpoint.config.items() if k != "min_confidence"})
+    beside = ("min_confidence", "decoding")
+    return GIMSpotterConfig.from_dict({k: v for k, v in checkpoint.config.items() if k not in beside})
 
 
 def _threshold_settings(checkpoint: Checkpoint) -> DecodingSettings:
+    settings = DecodingSettings.from_dict(checkpoint.config.get("decoding", {}))
     least = checkpoint.config.get("min_confidence")
-    return DecodingSettings() if least is None else DecodingSettings(min_confidence=tuple(least))
+    return settings if least is None else replace(settings, min_confidence=tuple(least))
 
 
 def _settings(decoding: Decoding, own: VotingSettings | DecodingSettings) -> Settings:
