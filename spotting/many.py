@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import FacespotError
 from ..extract.options import ExtractOptions
+from ..models.shipped import check_choice
 from ..processes import PATIENCE_S, Headway, pool_width, run_jobs
 from .intervals import ExpressionType
 from .result import SpotResult
@@ -116,6 +117,7 @@ def spot_many(
         fps,
         cache,
     )
+    check_choice(weights, model)
     least_confidence(min_confidence, (0.0, 0.0))
     found: dict[int, SpotResult] = {}
     failed: dict[int, Exception] = {}

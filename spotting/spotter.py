@@ -13,7 +13,7 @@ from ..errors import WeightsError
 from ..extract.features import FaceFeatures
 from ..models.checkpoint import Checkpoint, load_checkpoint
 from ..models.device import resolve_device
-from ..models.shipped import DEFAULT_MODEL, MODELS, shipped_weights
+from ..models.shipped import DEFAULT_MODEL, MODELS, check_choice, shipped_weights
 from ..version import __version__
 from .explanations import explain_interval
 from .intervals import EXPRESSION_TYPES, ExpressionType, Interval
@@ -57,18 +57,18 @@ class Spotter:
         """Weights that come with facespot, or those of a checkpoint file.
 
         model: which of the shipped ones, instead of a file: "default", or "gim", the network of the paper. decoding:
-        how curves become intervals: as fits the weights, as GIM's paper describes, or as its authors' release does. device: auto, cpu, cuda, cuda:N or mps; FacespotError if it is not there. Raises WeightsError if the file
-        is missing, damaged, of another format version, or of an architecture that does not spot, cannot be rebuilt or
-        has no such decoding; ValueError for an unknown decoding or model, and for both weights and a model.
+        how curves become intervals: as fits the weights, as GIM's paper describes, or as its authors' release does.
+        device: auto, cpu, cuda, cuda:N or mps; FacespotError if it is not there. Raises WeightsError if the file is
+        missing, damaged, of another format version, or of an architecture that does not spot, cannot be rebuilt or has
+        no such decoding; ValueError for an unknown decoding or model, and for both weights and a model.
         """
         if decoding not in get_args(Decoding):
             raise ValueError(f"decoding must be one of {', '.join(get_args(Decoding))}, got {decoding!r}")
         place = resolve_device(device)
+        check_choice(weights, model)
         if weights is not None:
-            if model is not None:
-                raise ValueError("weights and model both say what to spot with; give one of them")
             return cls._from(load_checkpoint(weights, device=place), place, Path(weights).name, decoding)
-        model = DEFAULT_MODEL if model is None else model
+        model = model or DEFAULT_MODEL
         with shipped_weights(model) as path:
             spotter = cls._from(load_checkpoint(path, device=place), place, path.name, decoding)
         return cls(spotter.reader, {"model": model, **spotter.origin})
