@@ -18,7 +18,7 @@ ALLOWED = {
     "spotting.judging": (*PRODUCT, "spotting.datasets", "spotting.learning"),
     "spotting.labelling": (*PRODUCT, "spotting.judging"),
     "spotting.reference": (*PRODUCT, "spotting.datasets", "spotting.learning", "spotting.judging"),
-    "weights": (*PRODUCT, "spotting.learning", "spotting.simulation"),
+    "weights": (*PRODUCT, "spotting.learning", "spotting.simulation", "spotting.judging"),
     "samples": (),
     "commands": (
         *PRODUCT,
