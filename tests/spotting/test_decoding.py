@@ -1,5 +1,7 @@
 """Decoding: the authors' stages, the paper's by hand, and what holds for any curve."""
 
+import json
+from dataclasses import asdict
 from itertools import pairwise
 
 import numpy as np
@@ -126,6 +128,50 @@ def test_nothing_is_left_inside_another_of_its_class():
     assert [(i.onset, i.offset) for i in decode(curve, scores(200, macro=1))] == [(20, 179)]
 
 
+@pytest.mark.parametrize(("trough", "joined"), [(14, True), (24, True), (25, False)])
+def test_a_bridge_joins_onset_and_offset_of_what_is_held_between(trough, joined):
+    curve = np.maximum(bump(120, 20, 31), bump(120, 32 + trough, 43 + trough))
+    rules = DecodingSettings(bridge=(25, 0))
+    found = decode(curve, scores(120, 1, 1), rules)
+    humps = [(20, 31, "micro"), (32 + trough, 43 + trough, "micro")]
+    whole = [(20, 43 + trough, "macro")] if joined else []
+    assert [(i.onset, i.offset, i.type) for i in found] == sorted(whole + humps)
+    assert [i.type for i in decode(curve, scores(120, 1, 1))] == ["micro", "micro"]
+
+
+def test_a_bridge_leads_nowhere_beyond_the_ends_of_a_segment():
+    curve = bump(60, 40, 59)
+    found = decode(np.r_[curve, curve[::-1]], scores(120, 1), DecodingSettings(bridge=(99, 0)), [(0, 60), (60, 120)])
+    assert [(i.onset, i.offset) for i in found] == [(40, 59), (60, 79)]
+
+
+def test_the_score_may_be_a_mean_around_the_apex():
+    curve, by_tick = bump(60, 20, 35), scores(60, macro=0.8)
+    curve[25] = 0.99
+    by_tick[25] = 0.0
+    assert decode(curve, by_tick) == []
+    # Of the nine ticks around it, eight have 0.8.
+    (found,) = decode(curve, by_tick, DecodingSettings(around=4, class_weight=0.1, flank=0.25))
+    inside, flank = curve[20:36].mean(), 0.05
+    assert found.confidence == pytest.approx(inside - flank + 0.1 * 0.8 * 8 / 9)
+
+
+def test_smoothing_takes_a_flicker_for_what_it_is():
+    curve = np.full(80, 0.05)
+    curve[20:40:2] = 0.9
+    assert decode(curve, scores(80, macro=1)) == []
+    (found,) = decode(curve, scores(80, macro=1), DecodingSettings(smoothing=2.0))
+    assert abs(found.onset - 20) <= 2
+    assert abs(found.offset - 39) <= 2
+
+
+def test_settings_survive_json():
+    rules = DecodingSettings(smoothing=1.0, bridge=(25, 0), around=4, min_confidence=(0.3, 0.4))
+    assert DecodingSettings.from_dict(json.loads(json.dumps(asdict(rules)))) == rules
+    with pytest.raises(TypeError, match="depth"):
+        DecodingSettings.from_dict({"depth": 3})
+
+
 def test_limits():
     for length, kinds in [(2, []), (3, ["micro"]), (15, ["macro", "micro"]), (18, ["macro"]), (241, [])]:
         found = decode(bump(300, 30, 29 + length), scores(300, 1, 1))
@@ -154,6 +200,11 @@ def test_empty_and_wrong_input():
         DecodingSettings(suppression="soft")
     with pytest.raises(ValueError, match="thresholds"):
         DecodingSettings(thresholds=())
+    with pytest.raises(ValueError, match="negative"):
+        DecodingSettings(bridge=(25, -1))
+    bridging = DecodingSettings(smoothing=1.0, bridge=(25, 25), around=4)
+    assert decode(np.zeros(0), np.zeros((0, 2)), bridging) == []
+    assert decode(np.zeros(2), np.ones((2, 2)), bridging) == []
 
 
 @st.composite
