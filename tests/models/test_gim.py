@@ -6,7 +6,17 @@ import json
 import numpy as np
 import pytest
 import torch
-from facespot.models.gim import GIM, GIMOutput, GIMSpotter, GIMSpotterConfig, heads_from_authors_state, trim
+from facespot.extract.motion.geometry import GEOMETRY_CHANNELS
+from facespot.models.context import ContextConfig, ContextSpotter
+from facespot.models.folded import FoldedSpotFormer
+from facespot.models.gim import (
+    GIM,
+    GIMSpotter,
+    GIMSpotterConfig,
+    TwoBranchNetwork,
+    heads_from_authors_state,
+    trim,
+)
 from facespot.models.spotformer import SpotFormerConfig
 from golden import golden_cases, load_golden, strip_prefix
 
@@ -70,8 +80,46 @@ def test_spotter_ignores_invalid_ticks():
     assert batch.intensity.shape == (2, 7)
     assert batch.class_scores.shape == (2, 7, 2)
     trimmed = trim(batch, 1, 4)
-    for name in (f.name for f in dataclasses.fields(GIMOutput)):
+    for name in ("features", "attention", "intensity", "class_scores"):
         torch.testing.assert_close(getattr(trimmed, name), getattr(alone, name), rtol=1e-5, atol=1e-6)
+
+
+def answered(network, ticks=9):
+    generator = torch.Generator().manual_seed(0)
+    snippets = 0.02 * torch.randn(2, ticks, 17, 10, 2, generator=generator)
+    geometry = 0.05 * torch.randn(2, ticks, len(GEOMETRY_CHANNELS), generator=generator)
+    with torch.no_grad():
+        return network(snippets, geometry)
+
+
+def test_ours_is_a_member_of_the_family_with_boundary_heads():
+    torch.manual_seed(0)
+    ours = ContextSpotter(ContextConfig(width=8, dilations=(1, 2))).eval()
+    out, raw = answered(ours.branches), answered(ours)
+    assert isinstance(ours, TwoBranchNetwork)
+    assert (ours.reads_geometry, ours.tells_boundaries, ours.tells_speaking) == (True, True, True)
+    for name in ("intensity", "class_scores", "quality", "speaking"):
+        assert torch.equal(getattr(out, name), getattr(raw, name).sigmoid())
+    assert torch.equal(out.reach, raw.reach)
+    assert out.features.shape == out.attention.shape == (2, 9, 8)
+    silent = ContextSpotter(ContextConfig(width=8, dilations=(1,), speaking=False)).eval()
+    assert not silent.tells_speaking
+    assert answered(silent.branches).speaking is None
+
+
+def test_the_papers_is_a_member_of_the_family_without_them():
+    torch.manual_seed(0)
+    papers = GIMSpotter(GIMSpotterConfig(SpotFormerConfig(8, 2, 4, 8))).eval()
+    out, plain = answered(papers.branches), answered(lambda snippets, geometry: papers(snippets))
+    assert isinstance(papers, TwoBranchNetwork)
+    assert (papers.reach_ticks, papers.reads_geometry, papers.tells_boundaries, papers.tells_speaking) == (0,) + (
+        False,
+    ) * 3
+    assert torch.equal(out.intensity, plain.intensity)
+    assert out.reach is out.quality is out.speaking is None
+    folded = answered(papers.folded().branches)
+    assert isinstance(papers.encoder, FoldedSpotFormer)
+    torch.testing.assert_close(folded.class_scores, out.class_scores, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
