@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ..models.shipped import shipped_weights
+from ..models.shipped import DEFAULT_MODEL, MODELS, shipped_weights
 from .options import shared
 
 if TYPE_CHECKING:
@@ -78,8 +78,9 @@ _RECIPE_OPTIONS = (
     shared("seed", help="Of points and training."),
     click.option(
         "--init",
-        metavar="FILE|shipped",
-        help="Tune these weights instead of starting anew; 'shipped' are those that come with facespot.",
+        metavar="FILE|shipped|gim",
+        help="Tune these weights instead of starting anew; 'shipped' are those that come with facespot, 'gim' those of "
+        "its journal network.",
     ),
     shared("device"),
 )
@@ -132,6 +133,6 @@ def _refuse(names: Sequence[str], why: str) -> None:
 
 
 def initial_weights(name: str | None, stack: ExitStack) -> Path | None:
-    if name != SHIPPED:
-        return None if name is None else Path(name)
-    return stack.enter_context(shipped_weights())
+    if name is not None and name in (SHIPPED, *MODELS):
+        return stack.enter_context(shipped_weights(DEFAULT_MODEL if name == SHIPPED else name))
+    return None if name is None else Path(name)

@@ -9,6 +9,7 @@ from facespot.models.spotformer import SpotFormerConfig
 from facespot.spotting.decoding import DecodingSettings
 from facespot.spotting.intervals import Interval
 from facespot.spotting.learning import simulated_points
+from facespot.spotting.learning.from_points import PointTrainer
 from facespot.spotting.spotter import Spotter
 from facespot.weights import train_gim
 
@@ -74,6 +75,15 @@ def test_weights_bring_their_decoding_and_least_confidence(trained, tmp_path):
     train_gim.set_confidence(copy, (0.25, 0.5))
     assert Spotter.load(copy, "cpu").reader.min_confidence == (0.25, 0.5)
     assert load_checkpoint(copy).notes == held.notes
+
+
+def test_tuned_weights_keep_their_decoding(trained, tmp_path):
+    videos = simulated_points.point_clips(2, 5)
+    tuned = PointTrainer(videos, RECIPE, init=trained)
+    tuned.save_weights(tmp_path / "tuned")
+    held = load_checkpoint(tmp_path / "tuned", "gim")
+    assert DecodingSettings.from_dict(held.config["decoding"]) == train_gim.DECODING
+    assert held.config["min_confidence"] == list(Spotter.load(tmp_path / "tuned", "cpu").reader.min_confidence)
 
 
 def test_the_least_confidence_is_that_of_the_best_f1():

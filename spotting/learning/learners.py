@@ -94,6 +94,8 @@ class GIMLearner(Learner):
             network = rebuild_network(lambda: GIMSpotter(config), checkpoint.state)
         self.networks = nn.ModuleList([network])
         self._settings, self._rules = recipe.loss, recipe.rules
+        # What the weights bring along stays theirs; the least confidence is found anew.
+        self._decoding = {} if checkpoint is None else checkpoint.config.get("decoding", {})
 
     def answer(self, member: int, windows: Sequence[Window], device: torch.device) -> Answer:
         network = self.networks[member]
@@ -119,11 +121,14 @@ class GIMLearner(Learner):
 
     def reader(self, device: torch.device) -> Reader:
         # A copy, since what is folded does not learn on.
-        return TwoBranchReader([deepcopy(self.networks[0]).folded()], DecodingSettings(), device, mirrored=False)
+        settings = replace(DecodingSettings.from_dict(self._decoding), min_confidence=(0.0, 0.0))
+        return TwoBranchReader([deepcopy(self.networks[0]).folded()], settings, device, mirrored=False)
 
     def save(self, path: Path, min_confidence: tuple[float, float] | None, notes: dict[str, Any]) -> str:
         network = self.networks[0]
         config = {**asdict(network.config), "min_confidence": min_confidence}
+        if self._decoding:
+            config["decoding"] = self._decoding
         return save_checkpoint(path, "gim", config, network.state_dict(), notes)
 
 
