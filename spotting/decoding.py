@@ -27,10 +27,11 @@ class DecodingSettings:
     them. And durations are limited to those of the two classes, with room for error: macro 0.5 to 8 s (held
     expressions outlast the textbook's 4 s), micro up to 17 ticks (annotated ones reach that).
 
-    Three more serve networks that see the movements of 17 ticks and nothing of what is held between them; none of them
+    Four more serve networks that see the movements of 17 ticks and nothing of what is held between them; none of them
     is in the paper, and they are off by default. smoothing: standard deviation in ticks of a Gaussian on the intensity.
     bridge: troughs of the intensity shorter than so many ticks are filled before it is cut, so that onset and offset of
-    one expression make one run. around: the class score of an apex is the mean over so many ticks on either side of it.
+    one expression make one run; its contrast is that of the curve as it was. around: the class score of an apex is the
+    mean over so many ticks on either side of it. exclusive: only the class with the higher score at the apex.
 
     thresholds: on the intensity, strict. class_gate: on the class score at the apex, strict. flank: length of each
     flank as a part of the interval's. class_weight: share of the class score in the confidence. max_overlap: more
@@ -51,6 +52,7 @@ class DecodingSettings:
     smoothing: float = 0.0
     bridge: tuple[int, int] = (0, 0)
     around: int = 0
+    exclusive: bool = False
 
     def __post_init__(self) -> None:
         if self.suppression not in get_args(Suppression):
@@ -114,8 +116,10 @@ def _decode_segment(intensity: np.ndarray, class_scores: np.ndarray, settings: D
     for kind, name in enumerate(EXPRESSION_TYPES):
         shortest, longest = settings.durations[kind]
         mine = []
-        for onset, apex, offset, contrast in _proposals(_bridged(intensity, settings.bridge[kind]), settings):
+        for onset, apex, offset, contrast in _proposals(intensity, settings, settings.bridge[kind]):
             score = float(class_scores[apex, kind])
+            if settings.exclusive and score < class_scores[apex].max():
+                continue
             confidence = contrast + settings.class_weight * score
             if (
                 score > settings.class_gate
@@ -141,14 +145,18 @@ def _mean_around(scores: np.ndarray, ticks: int) -> np.ndarray:
     return uniform_filter1d(scores, 2 * ticks + 1, axis=0, mode="nearest") if ticks else scores
 
 
-def _proposals(intensity: np.ndarray, settings: DecodingSettings) -> list[tuple[int, int, int, float]]:
-    """Onset, apex, offset and contrast (eq. 15) of every different run above a threshold."""
+def _proposals(intensity: np.ndarray, settings: DecodingSettings, bridge: int) -> list[tuple[int, int, int, float]]:
+    """Onset, apex, offset and contrast (eq. 15) of every different run above a threshold.
+
+    Runs are those of the bridged intensity; their apex and contrast are of what is there without the bridge.
+    """
+    bridged = _bridged(intensity, bridge)
     sums = np.concatenate([[0.0], np.cumsum(intensity, dtype=np.float64)])
-    runs = {run for threshold in sorted(settings.thresholds) for run in _runs(intensity > threshold)}
+    runs = {run for threshold in sorted(settings.thresholds) for run in _runs(bridged > threshold)}
     return [
         (start, start + int(np.argmax(intensity[start:stop])), stop - 1, _contrast(sums, start, stop, settings.flank))
         for start, stop in sorted(runs)
-        if not _has_trough(intensity[start:stop], settings.trough)
+        if not _has_trough(bridged[start:stop], settings.trough)
     ]
 
 

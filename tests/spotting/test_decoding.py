@@ -156,6 +156,20 @@ def test_the_score_may_be_a_mean_around_the_apex():
     assert found.confidence == pytest.approx(inside - flank + 0.1 * 0.8 * 8 / 9)
 
 
+def test_a_bridge_adds_nothing_to_the_contrast():
+    curve = np.maximum(bump(120, 20, 31), bump(120, 42, 53))
+    (whole,) = decode(curve, scores(120, macro=1), DecodingSettings(bridge=(25, 0)))
+    assert whole.confidence == pytest.approx((24 * 0.9 + 10 * 0.05) / 34 - 0.05)
+
+
+def test_the_higher_score_may_decide_alone():
+    curve = bump(60, 20, 35)
+    rules = DecodingSettings(exclusive=True)
+    for values, expected in (((0.9, 0.6), ["macro"]), ((0.6, 0.9), ["micro"]), ((0.9, 0.9), ["macro", "micro"])):
+        assert [i.type for i in decode(curve, scores(60, *values), rules)] == expected
+    assert len(decode(curve, scores(60, 0.9, 0.6))) == 2
+
+
 def test_smoothing_takes_a_flicker_for_what_it_is():
     curve = np.full(80, 0.05)
     curve[20:40:2] = 0.9
