@@ -1,35 +1,26 @@
-"""The two families of networks with an intensity and a class branch: facespot's own, and the paper's GIM."""
+"""The two families of networks with an intensity and a class branch, in torch: facespot's own, and the paper's GIM."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
 
 from ...extract.features import FaceFeatures
-from ...extract.mapped import release
-from ...extract.motion.geometry import geometry_channels
 from ...models.checkpoint import Checkpoint, rebuild_network
-from ...models.context import ContextSpotter, mirror_inputs, unpack_ensemble
+from ...models.context import ContextSpotter, unpack_ensemble
+from ...models.context_arrays import ArrayAnswer
 from ...models.folded import FoldedSpotFormer
 from ...models.gim import GIMSpotter, GIMSpotterConfig
-from ..decoding import DecodingSettings, decode
+from ..decoding import DecodingSettings
 from ..intervals import Interval
-from ..voting import VotingSettings, vote
-from .authors_decoding import SAMM_LV, ReferenceDecoding, decode_reference
+from ..voting import VotingSettings
 from .base import Curves, Decoding, Reader
-
-Settings = VotingSettings | DecodingSettings | ReferenceDecoding
-# Ticks that go through the network at once; more changes only the memory needed.
-CHUNK_TICKS = 1200
+from .context import ContextArraysReader, own_settings
+from .two_branch_decoding import decode_curves, least_of, settings_of, shortest_of, threshold_settings
 
 
-class ContextReader(Reader):
-    """An ensemble of `ContextSpotter`s. Answers are averaged over it and over the face and its mirror image.
-
-    Unless another decoding is asked for, networks that tell onset and offset let their ticks vote; those that learnt
-    from points have never seen an end, and are decoded by thresholds on their intensity.
-    """
+class ContextReader(ContextArraysReader):
+    """The same in torch, on any device; and for what learns, which has its networks there."""
 
     def __init__(
         self,
@@ -38,81 +29,32 @@ class ContextReader(Reader):
         device: torch.device,
         decoding: Decoding = "own",
     ) -> None:
-        """settings: of the weights' own decoding."""
-        self._networks = [network.to(device).eval() for network in networks]
-        self._know_ends = isinstance(settings, VotingSettings)
-        self._settings = _settings(decoding, settings)
-        self.min_confidence = _least_of(self._settings)
-        self.min_ticks = _shortest_of(self._settings)
-        self.types_by_length = isinstance(self._settings, VotingSettings)
+        super().__init__([network.to(device).eval() for network in networks], settings, decoding)
         self._device = device
 
     @classmethod
-    def rebuild(cls, checkpoint: Checkpoint, device: torch.device, decoding: Decoding = "own") -> "ContextReader":
+    def rebuild(
+        cls, checkpoint: Checkpoint, device: torch.device | None = None, decoding: Decoding = "own"
+    ) -> "ContextReader":
         """From a checkpoint of the kind "context". Raises KeyError, TypeError, ValueError or RuntimeError if it does
         not fit."""
         networks = unpack_ensemble(checkpoint.config, checkpoint.state)
-        voting = checkpoint.config.get("voting")
-        if voting is None:
-            return cls(networks, _threshold_settings(checkpoint), device, decoding)
-        return cls(networks, VotingSettings.from_dict(voting), device, decoding)
-
-    def uncalibrated(self) -> "ContextReader":
-        settings = self._settings
-        if not isinstance(settings, VotingSettings):
-            return self
-        return ContextReader(self._networks, replace(settings, calibration=None), self._device)
-
-    def curves(self, features: FaceFeatures) -> Curves:
-        n = features.timebase.n_ticks
-        intensity, scores, reach = np.zeros(n, np.float32), np.zeros((n, 2), np.float32), np.zeros((n, 2), np.float32)
-        speaking = np.zeros(n, np.float32)
-        segments = features.segments()
-        geometry = geometry_channels(features.landmarks, segments)
-        for start, stop in segments:
-            part = slice(start, stop)
-            intensity[part], scores[part], reach[part], speaking[part] = self._segment(
-                features.snippets[part], geometry[part]
-            )
-        tell = all(network.config.speaking for network in self._networks)
-        return Curves(intensity, scores, reach, speaking=speaking if tell else None)
-
-    def decode(
-        self,
-        curves: Curves,
-        segments: Sequence[tuple[int, int]],
-        min_confidence: tuple[float, float] | None = None,
-    ) -> list[Interval]:
-        return _decode(curves, segments, self._settings, min_confidence)
-
-    def _segment(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, ...]:
-        margin = max(network.reach_ticks for network in self._networks)
-        # Chunks start on even ticks, since the network reads ticks in pairs.
-        margin += margin % 2
-        parts = []
-        for start in range(0, len(snippets), CHUNK_TICKS):
-            low, high = max(start - margin, 0), min(start + CHUNK_TICKS + margin, len(snippets))
-            keep = slice(start - low, min(start + CHUNK_TICKS, len(snippets)) - low)
-            parts.append([part[keep] for part in self._chunk(snippets[low:high], geometry[low:high])])
-            release(snippets)
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+        return cls(networks, own_settings(checkpoint), device or torch.device("cpu"), decoding)
 
     @torch.inference_mode()
-    def _chunk(self, snippets: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, ...]:
-        # Snippets come from disk as they are needed, in half precision.
-        x, g = (torch.from_numpy(np.array(a, np.float32))[None].to(self._device) for a in (snippets, geometry))
-        # Both faces in one batch.
-        x, g = (torch.cat(pair) for pair in zip((x, g), mirror_inputs(x, g), strict=True))
+    def _answers(self, snippets: np.ndarray, geometry: np.ndarray) -> list[ArrayAnswer]:
+        x, g = (torch.from_numpy(part).to(self._device) for part in (snippets, geometry))
         with torch.autocast(self._device.type, torch.float16, enabled=self._device.type == "cuda"):
             answers = [network(x, g) for network in self._networks]
-        intensity = torch.stack([torch.sigmoid(a.intensity.float()) for a in answers])
-        scores = torch.stack([torch.sigmoid(a.class_scores.float()) for a in answers])
-        if self._know_ends:
-            scores = scores * torch.stack([torch.sigmoid(a.quality.float()) for a in answers])[..., None].sqrt()
-        reach = torch.stack([a.reach.float() for a in answers])
-        silent = torch.zeros_like(intensity[0])
-        speaking = torch.stack([silent if a.speaking is None else torch.sigmoid(a.speaking.float()) for a in answers])
-        return tuple(part.mean(dim=(0, 1)).cpu().numpy() for part in (intensity, scores, reach, speaking))
+        return [
+            ArrayAnswer(
+                *(
+                    None if part is None else part.float().cpu().numpy()
+                    for part in (a.intensity, a.class_scores, a.reach, a.quality, a.speaking)
+                )
+            )
+            for a in answers
+        ]
 
 
 class GIMReader(Reader):
@@ -123,9 +65,9 @@ class GIMReader(Reader):
     ) -> None:
         network = network.to(device).eval()
         self._encoder, self._heads = FoldedSpotFormer(network.encoder), network.heads
-        self._settings = _settings(decoding, settings)
-        self.min_confidence = _least_of(self._settings)
-        self.min_ticks = _shortest_of(self._settings)
+        self._settings = settings_of(decoding, settings)
+        self.min_confidence = least_of(self._settings)
+        self.min_ticks = shortest_of(self._settings)
         self._device = device
 
     @classmethod
@@ -133,7 +75,7 @@ class GIMReader(Reader):
         """From a checkpoint of the kind "gim". Raises TypeError, ValueError or RuntimeError if it does not fit."""
         config = gim_config(checkpoint)
         network = rebuild_network(lambda: GIMSpotter(config), checkpoint.state)
-        return cls(network, _threshold_settings(checkpoint), device, decoding)
+        return cls(network, threshold_settings(checkpoint), device, decoding)
 
     @torch.inference_mode()
     def curves(self, features: FaceFeatures) -> Curves:
@@ -152,44 +94,9 @@ class GIMReader(Reader):
         segments: Sequence[tuple[int, int]],
         min_confidence: tuple[float, float] | None = None,
     ) -> list[Interval]:
-        return _decode(curves, segments, self._settings, min_confidence)
+        return decode_curves(curves, segments, self._settings, min_confidence)
 
 
 def gim_config(checkpoint: Checkpoint) -> GIMSpotterConfig:
     """Sizes of the paper's network in a checkpoint. Raises TypeError for an unknown or missing name."""
     return GIMSpotterConfig.from_dict({k: v for k, v in checkpoint.config.items() if k != "min_confidence"})
-
-
-def _threshold_settings(checkpoint: Checkpoint) -> DecodingSettings:
-    least = checkpoint.config.get("min_confidence")
-    return DecodingSettings() if least is None else DecodingSettings(min_confidence=tuple(least))
-
-
-def _settings(decoding: Decoding, own: VotingSettings | DecodingSettings) -> Settings:
-    """Of the decoding that is asked for. The authors' differ by data set; those of SAMM-LV are the mildest."""
-    return {"own": own, "paper": DecodingSettings.paper(), "authors": SAMM_LV}[decoding]
-
-
-def _least_of(settings: Settings) -> tuple[float, float]:
-    return settings.minimum if isinstance(settings, ReferenceDecoding) else settings.min_confidence
-
-
-def _shortest_of(settings: Settings) -> int:
-    if not isinstance(settings, DecodingSettings):
-        return settings.min_ticks
-    return min(shortest for shortest, _ in settings.durations)
-
-
-def _decode(
-    curves: Curves,
-    segments: Sequence[tuple[int, int]],
-    settings: Settings,
-    min_confidence: tuple[float, float] | None,
-) -> list[Interval]:
-    least = _least_of(settings) if min_confidence is None else min_confidence
-    if isinstance(settings, VotingSettings):
-        score = np.clip(curves.scores.sum(axis=1), 0, 1)
-        return vote(score, curves.reach, curves.intensity, segments, replace(settings, min_confidence=least))
-    if isinstance(settings, DecodingSettings):
-        return decode(curves.intensity, curves.scores, replace(settings, min_confidence=least), segments)
-    return decode_reference(curves.intensity, curves.scores, replace(settings, minimum=least), segments)
