@@ -29,8 +29,8 @@ class _Deferred(ModuleType):
 
 
 def import_solution(name: str) -> ModuleType:
-    """`mediapipe.solutions.<name>`, "face_mesh" or "face_detection". Raises ImportError if MediaPipe is not installed or does
-    not load."""
+    """`mediapipe.solutions.<name>`, "face_mesh" or "face_detection". Raises ImportError if MediaPipe is not installed
+    or does not load."""
     for package in _EAGER:
         if package in sys.modules:
             continue
