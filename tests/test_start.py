@@ -36,14 +36,33 @@ def python(code: str, *arguments: object) -> str:
     return done.stdout
 
 
-def test_a_clip_loads_nothing_that_it_does_not_need(clip, tmp_path):
-    code = (
-        "import sys; from facespot.cli import main; "
-        "main([*sys.argv[1:], '--cache', 'none', '--quiet', '--device', 'cpu'], standalone_mode=False)"
-    )
-    code = f"import atexit, sys; atexit.register(lambda: print(*[m for m in {UNNEEDED} if m in sys.modules])); {code}"
-    assert python(code, clip, "-o", tmp_path).strip() == ""
-    assert (tmp_path / "clip.spots.csv").exists()
+# Spots as the command line does; at the end prints what was loaded, and what was asked of sockets.
+SPOTTED = f"""
+import contextlib, sys
+tried = []
+sys.addaudithook(lambda event, told: tried.append(event) if event.startswith("socket.") else None)
+from facespot.cli import main
+with contextlib.suppress(SystemExit):
+    main([*sys.argv[1:], "--cache", "none", "--quiet", "--device", "cpu"], standalone_mode=False)
+print([m for m in {UNNEEDED} if m in sys.modules], tried)
+"""
+
+
+@pytest.fixture(scope="module")
+def spotted(clip, tmp_path_factory):
+    """Modules of `UNNEEDED` that were loaded, and events of sockets."""
+    output = tmp_path_factory.mktemp("output")
+    told = python(SPOTTED, clip, "-o", output)
+    assert (output / "clip.spots.csv").exists()
+    return told.strip()
+
+
+def test_a_clip_loads_nothing_that_it_does_not_need(spotted):
+    assert spotted.startswith("[] ")
+
+
+def test_spotting_opens_no_connection(spotted):
+    assert spotted.endswith(" []")
 
 
 def test_mediapipe_in_part_sees_what_the_whole_sees(clip):
