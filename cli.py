@@ -28,6 +28,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "extract": "Compute the features of videos and store them in the cache.",
         "sensitivity": "Measure how small an expression of a recording is still found.",
         "cache": "Show or clear the features that are kept.",
+        "doctor": "Check the installation, and say what to do where something is wrong.",
     },
     "Data sets and learning": {
         "prepare": "Compute the features of a whole data set, resumable, in parallel.",

@@ -9,6 +9,7 @@ the face is the astronaut of scikit-image. A pair that is already there is kept.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -108,16 +109,20 @@ def render(
             click.echo(f"{recording.path.name}: {len(recording.events)} expressions, {recording.scene.fps:g} frames/s")
 
 
-def score_folder(out: Path, weights: Path | None, min_confidence: float | None) -> None:
-    """Print a row per video and the totals. Features are kept in `out`, so that other weights are scored quickly."""
-    spotter = Spotter.load(weights, "cpu")
-    total = Evaluation()
+def judged(out: Path, spotter: Spotter, min_confidence: float | None = None) -> Iterator[tuple[str, Evaluation]]:
+    """Name and counts of each video. Features are kept in `out`, so that other weights are scored quickly."""
     for truth in sorted(out.glob("*.truth.csv")):
         video = truth.with_name(truth.name.replace(".truth.csv", ".mp4"))
         features = extract_features(video, cache=out / "features")
         found, _ = spotter.intervals(features, min_confidence)
-        counts = count(judge(VideoIntervals(read_truth(truth), found)))
-        click.echo(f"{video.name}: macro {counts.macro}  micro {counts.micro}")
+        yield video.name, count(judge(VideoIntervals(read_truth(truth), found)))
+
+
+def score_folder(out: Path, weights: Path | None, min_confidence: float | None) -> None:
+    """Print a row per video and the totals."""
+    total = Evaluation()
+    for name, counts in judged(out, Spotter.load(weights, "cpu"), min_confidence):
+        click.echo(f"{name}: macro {counts.macro}  micro {counts.micro}")
         total += counts
     for name, c in (("macro", total.macro), ("micro", total.micro), ("overall", total.overall)):
         click.echo(f"{name:8s} F1 {c.f1:.3f}  precision {c.precision:.3f}  recall {c.recall:.3f}  {c}")

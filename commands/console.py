@@ -38,6 +38,8 @@ class Failure:
             return cls(str(error), error.exit_code)
         if isinstance(error, OSError):
             return cls(f"{where}{error}", FacespotError.exit_code)
+        if isinstance(error, ImportError):
+            return cls(f"{' '.join(str(error).split())}; `spot doctor` says what to do", FacespotError.exit_code)
         from ..processes import origin
 
         # A fault of ours: where it arose goes into the report.

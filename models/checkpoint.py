@@ -1,20 +1,25 @@
-"""Checkpoints: one safetensors file with the tensors, the configuration that rebuilds the model, and a digest."""
+"""Checkpoints: one safetensors file with the tensors, the configuration that rebuilds the model, and a digest.
+
+torch is imported on use: spotting on the processor reads the tensors as NumPy arrays and never loads it.
+"""
 
 import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
 
 from ..errors import WeightsError
 from ..files import replacing
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 FORMAT = "facespot-checkpoint"
 FORMAT_VERSION = 1
@@ -24,7 +29,7 @@ _LONGEST_HEADER = 1 << 20
 _LARGEST_NUMBER = 1e4
 _MOST_ITEMS = 256
 _DEEPEST = 8
-_Network = TypeVar("_Network", bound=nn.Module)
+_Network = TypeVar("_Network", bound="nn.Module")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +37,14 @@ class Checkpoint:
     """What one file holds.
 
     kind: which architecture the configuration is for ("gim", ...). config: its configuration, JSON-serialisable.
-    state: tensors by name. notes: anything else worth keeping (recipe, epoch, versions), JSON-serialisable.
+    state: tensors by name, NumPy arrays if `load_arrays` read them. notes: anything else worth keeping (recipe, epoch,
+    versions), JSON-serialisable.
     digest: hexadecimal SHA-256 over kind, config and tensors; names the weights in a result's provenance.
     """
 
     kind: str
     config: dict[str, Any]
-    state: dict[str, Tensor]
+    state: "dict[str, Tensor]"
     notes: dict[str, Any]
     digest: str
 
@@ -47,13 +53,15 @@ def save_checkpoint(
     path: str | os.PathLike[str],
     kind: str,
     config: Mapping[str, Any],
-    state: Mapping[str, Tensor],
+    state: "Mapping[str, Tensor]",
     notes: Mapping[str, Any] | None = None,
 ) -> str:
     """Write a checkpoint under a temporary name and rename it, so that a kill leaves the old file or the new one.
 
     Returns its digest. Raises TypeError or ValueError for a config or notes that JSON cannot hold exactly.
     """
+    import safetensors.torch
+
     path = Path(path)
     # Copied, because safetensors refuses tensors that share memory.
     state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
@@ -70,48 +78,60 @@ def save_checkpoint(
         "seal": _seal(digest, notes_json),
     }
     with replacing(path) as temporary:
-        save_file(state, temporary, metadata)
+        safetensors.torch.save_file(state, temporary, metadata)
         _sort_header(temporary)
     return digest
 
 
 def load_checkpoint(
-    path: str | os.PathLike[str], kind: str | None = None, device: torch.device | str = "cpu"
+    path: str | os.PathLike[str], kind: str | None = None, device: "torch.device | str" = "cpu"
 ) -> Checkpoint:
     """Read a checkpoint and verify its digest.
 
     Raises WeightsError if the file is missing, damaged, not a facespot checkpoint, of another format version, or (when
     `kind` is given) for another architecture.
     """
-    path = Path(path)
+    found = _read(Path(path), "pt")
+    if kind is not None and found.kind != kind:
+        raise WeightsError(f"{path}: weights of a {found.kind!r} model, but {kind!r} was asked for")
+    return replace(found, state={k: v.to(device) for k, v in found.state.items()})
+
+
+def load_arrays(path: str | os.PathLike[str]) -> Checkpoint:
+    """The same with NumPy arrays for tensors, without torch. Raises WeightsError also for a precision that NumPy does
+    not have (bfloat16)."""
+    return _read(Path(path), "np")
+
+
+def _read(path: Path, framework: str) -> Checkpoint:
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
     try:
         _check_header(path)
-        with safe_open(path, framework="pt", device="cpu") as file:
+        with safe_open(path, framework=framework, device="cpu") as file:
             metadata = file.metadata() or {}
             _check_format(path, metadata)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         config, notes = json.loads(metadata["config"]), json.loads(metadata["notes"])
         _check_config(config)
-        found = metadata["kind"]
-        intact = _digest(found, metadata["config"], state) == metadata["digest"]
+        kind = metadata["kind"]
+        intact = _digest(kind, metadata["config"], state) == metadata["digest"]
         intact = intact and _seal(metadata["digest"], metadata["notes"]) == metadata["seal"]
     except (SafetensorError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged weights file ({error}); fetch or train it again") from error
     if not intact:
         raise WeightsError(f"{path}: damaged weights file (its contents do not match their digest)")
-    if kind is not None and found != kind:
-        raise WeightsError(f"{path}: weights of a {found!r} model, but {kind!r} was asked for")
-    return Checkpoint(found, config, {k: v.to(device) for k, v in state.items()}, notes, metadata["digest"])
+    return Checkpoint(kind, config, state, notes, metadata["digest"])
 
 
-def rebuild_network(make: Callable[[], _Network], state: Mapping[str, Tensor]) -> _Network:
+def rebuild_network(make: Callable[[], _Network], state: "Mapping[str, Tensor]") -> _Network:
     """The network that `make` builds, with the tensors of a checkpoint.
 
     It is first made without memory: sizes that the tensors do not bear out cost nothing. Raises RuntimeError if names
     or sizes differ, and what `make` raises.
     """
+    import torch
+
     with torch.device("meta"):
         sizes = {name: tensor.shape for name, tensor in make().state_dict().items()}
     if sizes != {name: tensor.shape for name, tensor in state.items()}:
@@ -166,10 +186,20 @@ def _seal(digest: str, notes_json: str) -> str:
     return hashlib.sha256(f"{digest}\n{notes_json}".encode()).hexdigest()
 
 
-def _digest(kind: str, config_json: str, state: Mapping[str, Tensor]) -> str:
+def _digest(kind: str, config_json: str, state: "Mapping[str, Tensor | np.ndarray]") -> str:
     digest = hashlib.sha256(f"{kind}\n{config_json}\n".encode())
     for name in sorted(state):
         tensor = state[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
+        dtype = str(tensor.dtype).removeprefix("torch.")  # the same name in NumPy
+        digest.update(f"{name} torch.{dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(_bytes(tensor))
     return digest.hexdigest()
+
+
+def _bytes(tensor: "Tensor | np.ndarray") -> np.ndarray:
+    """(n,) uint8 of a tensor's memory."""
+    if isinstance(tensor, np.ndarray):
+        return np.ascontiguousarray(tensor).reshape(-1).view(np.uint8)
+    import torch
+
+    return tensor.contiguous().flatten().view(torch.uint8).numpy()

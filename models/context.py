@@ -8,7 +8,7 @@ from.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,45 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..extract.features import SNIPPET_STEPS
-from ..extract.motion.geometry import FIRST_CHANNELS, GEOMETRY_CHANNELS, GEOMETRY_MIRROR
+from ..extract.motion.geometry import GEOMETRY_MIRROR
 from ..extract.regions import ROI_MIRROR, ROI_NAMES
 from .checkpoint import rebuild_network
+from .context_config import COMMON_OUTPUTS, TICKS_PER_TOKEN, ContextConfig
 from .gim import GIMOutput, TwoBranchNetwork
-
-_ANGLES = ("yaw", "pitch", "roll")
-_SPEEDS = ("rotation_speed", "translation_speed", "scale_speed")
-MAX_REACH_TICKS = 320.0  # no boundary is farther from a tick of its expression
-TICKS_PER_TOKEN = 2  # inside, time runs at 15 Hz: half the work, and each token still answers for both its ticks
-_OUTPUTS = 6  # intensity, two classes, two reaches, quality
-# What checkpoints leave out that were written before there was a choice.
-_FIRST = {"channels": FIRST_CHANNELS, "max_reach": 160.0, "speaking": False}
-
-
-@dataclass(frozen=True)
-class ContextConfig:
-    """Sizes of a ContextSpotter.
-
-    width: channels inside. dilations: one residual block each, in tokens of two ticks. dropout: of each block while
-    training. flow, geometry: which kinds of channel it reads; at least one. channels: those of the geometry, by their
-    names in `GEOMETRY_CHANNELS`. max_reach: ticks. speaking: also tell where the face is talking.
-    """
-
-    width: int = 80
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 1, 2, 4)
-    dropout: float = 0.05
-    flow: bool = True
-    geometry: bool = True
-    channels: tuple[str, ...] = GEOMETRY_CHANNELS
-    max_reach: float = MAX_REACH_TICKS
-    speaking: bool = True
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "ContextConfig":
-        values = {**_FIRST, **values}
-        return cls(**{**values, "dilations": tuple(values["dilations"]), "channels": tuple(values["channels"])})
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,27 +83,20 @@ class ContextSpotter(TwoBranchNetwork):
         if config.flow:
             self.flow_in = nn.Linear(TICKS_PER_TOKEN * SNIPPET_STEPS * len(ROI_NAMES) * 2, width)
         if config.geometry:
-            n_changing = sum(not name.endswith("_held") for name in config.channels)
-            self.geometry_in = nn.Linear(TICKS_PER_TOKEN * (len(config.channels) + 2 * n_changing), width)
+            n_inputs = len(config.channels) + 2 * len(config.changing)
+            self.geometry_in = nn.Linear(TICKS_PER_TOKEN * n_inputs, width)
         self.blocks = nn.ModuleList(_Block(width, d, config.dropout) for d in config.dilations)
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, TICKS_PER_TOKEN * self._outputs))
-        scale = [0.1 if name in _ANGLES else 0.3 if name in _SPEEDS else 0.02 for name in config.channels]
-        self.register_buffer("geometry_scale", torch.tensor(scale), persistent=False)
-        columns = torch.tensor([GEOMETRY_CHANNELS.index(name) for name in config.channels])
-        self.register_buffer("columns", columns, persistent=False)
-        # A held place changes as the same place does that is not called held.
-        changing = [i for i, name in enumerate(config.channels) if not name.endswith("_held")]
-        self.register_buffer("changing", torch.tensor(changing), persistent=False)
-
-    @property
-    def _outputs(self) -> int:
-        return _OUTPUTS + self.config.speaking
+        outputs = TICKS_PER_TOKEN * config.outputs
+        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, outputs))
+        self.register_buffer("geometry_scale", torch.tensor(config.scale), persistent=False)
+        self.register_buffer("columns", torch.tensor(config.columns), persistent=False)
+        self.register_buffer("changing", torch.tensor(config.changing), persistent=False)
 
     @property
     def reach_ticks(self) -> int:
         """Ticks on either side that an output depends on."""
-        return TICKS_PER_TOKEN * (sum(self.config.dilations) + 1) + 3
+        return self.config.reach_ticks
 
     reads_geometry = tells_boundaries = True
 
@@ -174,9 +133,9 @@ class ContextSpotter(TwoBranchNetwork):
             x = block(x)
         features = self.norm(x)
         attention = self.head[:-1](features)
-        out = self.head[-1](attention).reshape(batch, -1, self._outputs)[:, :ticks]
+        out = self.head[-1](attention).reshape(batch, -1, self.config.outputs)[:, :ticks]
         reach = self.config.max_reach * torch.sigmoid(out[..., 3:5] - 3.0)
-        speaking = out[..., _OUTPUTS] if self.config.speaking else None
+        speaking = out[..., COMMON_OUTPUTS] if self.config.speaking else None
         answer = ContextOutput(out[..., 0], out[..., 1:3], reach, out[..., 5], speaking)
         if not with_features:
             return answer

@@ -1,5 +1,7 @@
 """Which device the networks run on."""
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FacespotError
@@ -8,6 +10,16 @@ if TYPE_CHECKING:
     import torch
 
 DEVICE_NAMES = ("auto", "cpu", "cuda", "mps")
+# What a Linux driver of NVIDIA (also on Tegra), AMD or WSL shows; torch without it sees no card either.
+_CARDS = ("nvidia*", "nvmap", "kfd", "dxg")
+
+
+def surely_cpu(name: str) -> bool:
+    """Whether a `--device` value means the processor, as far as can be told without loading torch, which takes a
+    second: it does by name, and "auto" does on a Linux where no card's driver is."""
+    if name != "auto":
+        return name == "cpu"
+    return sys.platform == "linux" and not any(any(Path("/dev").glob(pattern)) for pattern in _CARDS)
 
 
 def resolve_device(name: str = "auto") -> "torch.device":

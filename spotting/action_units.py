@@ -7,9 +7,9 @@ descriptions. A measured movement is taken apart into them by non-negative least
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
 
 from .facial_motion import REGIONS
+from .least_squares import nnls
 
 LEAST_SHARE = 0.15  # of the movement that a unit has to account for to be named
 _MOST = 4
@@ -90,7 +90,7 @@ def action_units(motion: np.ndarray) -> tuple[ActionUnit, ...]:
     size = target @ target
     if size == 0:
         return ()
-    weights, _ = nnls(_COLUMNS, target)
+    weights = nnls(_COLUMNS, target)
     shares = weights * (_COLUMNS.T @ target) / size
     by_unit: dict[str, dict[str, float]] = {}
     for (unit, side), share in zip(_NAMES, shares, strict=True):

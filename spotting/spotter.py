@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -11,8 +12,8 @@ import numpy as np
 
 from ..errors import WeightsError
 from ..extract.features import FaceFeatures
-from ..models.checkpoint import Checkpoint, load_checkpoint
-from ..models.device import resolve_device
+from ..models.checkpoint import Checkpoint, load_arrays, load_checkpoint
+from ..models.device import resolve_device, surely_cpu
 from ..models.shipped import DEFAULT_MODEL, MODELS, check_choice, shipped_weights
 from ..version import __version__
 from .explanations import explain_interval
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 DEFAULT_WEIGHTS = MODELS[DEFAULT_MODEL]
 # Kind of checkpoint -> module of `readers` and class that reads it; only the one that is needed is loaded.
-READERS = {
+Readers = dict[str, tuple[str, str]]
+# Those that do without torch, on the processor.
+LEAN_READERS: Readers = {"context": ("context", "ContextArraysReader")}
+READERS: Readers = {
     "context": ("two_branch", "TwoBranchReader"),
     "gim": ("two_branch", "TwoBranchReader"),
     "auw-gcn": ("auw_gcn", "AuwGcnReader"),
@@ -64,20 +68,29 @@ class Spotter:
         """
         if decoding not in get_args(Decoding):
             raise ValueError(f"decoding must be one of {', '.join(get_args(Decoding))}, got {decoding!r}")
-        place = resolve_device(device)
         check_choice(weights, model)
         if weights is not None:
-            return cls._from(load_checkpoint(weights, device=place), place, Path(weights).name, decoding)
+            return cls._load(Path(weights), Path(weights).name, device, decoding)
         model = model or DEFAULT_MODEL
         with shipped_weights(model) as path:
-            spotter = cls._from(load_checkpoint(path, device=place), place, path.name, decoding)
+            spotter = cls._load(path, path.name, device, decoding)
         return cls(spotter.reader, {"model": model, **spotter.origin})
 
     @classmethod
-    def _from(cls, checkpoint: Checkpoint, device: "torch.device", name: str, decoding: Decoding) -> "Spotter":
-        if checkpoint.kind not in READERS:
+    def _load(cls, path: Path, name: str, device: str, decoding: Decoding) -> "Spotter":
+        if surely_cpu(device):
+            with suppress(WeightsError):  # torch reads some that NumPy does not, and says what is wrong with others
+                return cls._from(load_arrays(path), LEAN_READERS, None, name, decoding)
+        place = resolve_device(device)
+        return cls._from(load_checkpoint(path, device=place), READERS, place, name, decoding)
+
+    @classmethod
+    def _from(
+        cls, checkpoint: Checkpoint, readers: Readers, device: "torch.device | None", name: str, decoding: Decoding
+    ) -> "Spotter":
+        if checkpoint.kind not in readers:
             raise WeightsError(f"{name}: holds a {checkpoint.kind!r} model, which does not spot by itself")
-        module, reader = READERS[checkpoint.kind]
+        module, reader = readers[checkpoint.kind]
         try:
             family: type[Reader] = getattr(import_module(f".readers.{module}", __package__), reader)
             made = family.rebuild(checkpoint, device, decoding)
@@ -91,7 +104,7 @@ class Spotter:
             "architecture": checkpoint.kind,
             "decoding": decoding,
         }
-        return cls(made, {**origin, "device": device.type})
+        return cls(made, {**origin, "device": "cpu" if device is None else device.type})
 
     def curves(self, features: FaceFeatures) -> Curves:
         """What the networks say of each tick of one video."""

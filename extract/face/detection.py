@@ -7,6 +7,7 @@ from types import TracebackType
 import numpy as np
 
 from .mediapipe_graphs import in_callers_thread, quiet_native
+from .mediapipe_import import import_solution
 
 _FULL_RANGE, _SHORT_RANGE = 1, 0  # MediaPipe's model numbers
 _FULL_RANGE_SCORE = 0.5
@@ -58,9 +59,7 @@ class FaceFinder:
     def __init__(self) -> None:
         self._turn = threading.Lock()
         with quiet_native():
-            import mediapipe as mp
-
-            make = in_callers_thread(mp.solutions.face_detection.FaceDetection)
+            make = in_callers_thread(import_solution("face_detection").FaceDetection)
             self._full = make(min_detection_confidence=_FULL_RANGE_SCORE, model_selection=_FULL_RANGE)
             self._short = make(min_detection_confidence=_SHORT_RANGE_SCORE, model_selection=_SHORT_RANGE)
             blank = np.zeros((64, 64, 3), np.uint8)
@@ -130,9 +129,7 @@ class FaceCheck:
 
     def __init__(self) -> None:
         with quiet_native():
-            import mediapipe as mp
-
-            make = in_callers_thread(mp.solutions.face_mesh.FaceMesh)
+            make = in_callers_thread(import_solution("face_mesh").FaceMesh)
             self._mesh = make(static_image_mode=True, max_num_faces=1)
             self._mesh.process(np.zeros((_CHECK_PIXELS, _CHECK_PIXELS, 3), np.uint8))
 

@@ -8,6 +8,7 @@ import numpy as np
 from ..regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS
 from .detection import CROP_PER_DETECTION, square_crop
 from .mediapipe_graphs import in_callers_thread, mesh_points, quiet_native
+from .mediapipe_import import import_solution
 from .subjects import SMALLEST_EYE_DISTANCE
 
 N_MESH_POINTS = 478
@@ -72,9 +73,7 @@ class SubjectMesh:
 
     def __init__(self) -> None:
         with quiet_native():
-            import mediapipe as mp
-
-            make = in_callers_thread(mp.solutions.face_mesh.FaceMesh)
+            make = in_callers_thread(import_solution("face_mesh").FaceMesh)
             self._mesh = make(max_num_faces=1, refine_landmarks=True)
             self._mesh.process(_BLANK)
         self._crop: tuple[float, float, float] | None = None  # centre x, centre y, side

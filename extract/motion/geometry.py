@@ -12,7 +12,7 @@ left, positive pitch brings it down, positive roll leans the head clockwise as t
 from collections import deque
 
 import numpy as np
-from scipy.ndimage import median_filter
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..mapped import release
 from ..regions import (
@@ -165,9 +165,10 @@ def _median_at(start: int, stop: int, coarse: np.ndarray, size: int, stride: int
     left = np.clip(ticks // stride, 0, max(len(coarse) - 2, 0))
     first, last, half = left[0], min(left[-1] + 2, len(coarse)), size // 2
     low = max(first - half, 0)
-    # Mirrored here: the filter's own way is wrong for lines of two or four values.
     around = np.pad(coarse[low : last + half], ((half, half), (0, 0)), mode="symmetric")
-    median = median_filter(around, size=(size, 1))[half + first - low : half + last - low]
+    windows = sliding_window_view(around[first - low : last - low + 2 * half], size, axis=0)  # (n, C, size)
+    # As fast as SciPy's filter, whose import is a tenth of the time that a short clip takes.
+    median = np.partition(windows, half, axis=-1)[..., half]
     if len(coarse) == 1:
         return np.repeat(median, len(ticks), axis=0)
     weight = np.clip((ticks - left * stride) / stride, 0, 1)[:, None]

@@ -3,14 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 
 from ...extract.features import FaceFeatures
 from ...models.checkpoint import Checkpoint
 from ..intervals import Interval
+
+if TYPE_CHECKING:
+    import torch
 
 # How curves become intervals: as fits the weights best, as GIM's paper describes, or as its authors' release does it.
 Decoding = Literal["own", "paper", "authors"]
@@ -45,7 +47,7 @@ class Reader(ABC):
 
     @classmethod
     @abstractmethod
-    def rebuild(cls, checkpoint: Checkpoint, device: torch.device, decoding: Decoding = "own") -> "Reader":
+    def rebuild(cls, checkpoint: Checkpoint, device: "torch.device", decoding: Decoding = "own") -> "Reader":
         """From a checkpoint of its kind. Raises KeyError, TypeError, ValueError or RuntimeError if it does not fit,
         WeightsError for a decoding that these weights do not have."""
 

@@ -77,6 +77,7 @@ def test_tables_are_plain_text_unless_somebody_looks(monkeypatch):
         (errors.AnnotationError("row 2"), 8, "spot: error: row 2"),
         (PermissionError(13, "Permission denied", "out"), 1, "spot: error: [Errno 13] Permission denied: 'out'"),
         (ZeroDivisionError("two\nlines"), 1, "spot: error: unexpected ZeroDivisionError at test_console.py:"),
+        (ImportError("libGL.so.1: cannot open"), 1, "spot: error: libGL.so.1: cannot open; `spot doctor` says what"),
         (click.UsageError("no"), 2, "Error: no"),
     ],
     ids=lambda value: type(value).__name__,

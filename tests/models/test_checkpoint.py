@@ -9,6 +9,7 @@ import time
 
 import facespot.models.checkpoint as checkpoint
 import pytest
+import safetensors.torch
 import torch
 from facespot.errors import FacespotError, WeightsError
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
@@ -156,7 +157,7 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
         name.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoint, "save_file", fail)
+    monkeypatch.setattr(safetensors.torch, "save_file", fail)
     with pytest.raises(OSError, match="disk full"):
         save_checkpoint(path, "gim", {}, {"a": torch.zeros(1)})
     assert load_checkpoint(path).digest == digest

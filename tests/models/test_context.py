@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 from facespot.extract.motion.geometry import FIRST_CHANNELS, GEOMETRY_CHANNELS
-from facespot.models.context import MAX_REACH_TICKS, ContextConfig, ContextSpotter, mirror_inputs
+from facespot.models.context import ContextConfig, ContextSpotter, mirror_inputs
+from facespot.models.context_config import MAX_REACH_TICKS
 
 SMALL = ContextConfig(width=8, dilations=(1, 3, 2), dropout=0.0)
 

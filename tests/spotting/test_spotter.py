@@ -4,7 +4,7 @@ import dataclasses
 from importlib.resources import as_file, files
 from itertools import pairwise
 
-import facespot.spotting.readers.two_branch as two_branch
+import facespot.spotting.readers.ensemble as ensemble
 import numpy as np
 import pytest
 import torch
@@ -102,7 +102,7 @@ def test_curves_are_probabilities_and_say_where_expressions_are(shipped, clips):
 def test_the_size_of_chunks_changes_nothing(shipped, features, monkeypatch):
     whole = shipped.curves(features)
     for size in (100, 202):
-        monkeypatch.setattr(two_branch, "CHUNK_TICKS", size)
+        monkeypatch.setattr(ensemble, "CHUNK_TICKS", size)
         chunked = shipped.curves(features)
         assert chunked.intensity == pytest.approx(whole.intensity, abs=1e-5)
         assert chunked.scores == pytest.approx(whole.scores, abs=1e-5)
