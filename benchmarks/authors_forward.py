@@ -7,7 +7,6 @@ values are chunks of one product, heads their own axis; scores are formed, scale
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class _Norm(nn.BatchNorm2d):
@@ -112,16 +111,3 @@ class AuthorsSpotFormer(nn.Module):
         x = x + self.temporal_pos_embedding[0, : x.shape[1], None]
         groups = [self.spatial_pos_embedding[g].expand(size, -1) for g, size in enumerate((3, 3, 4))]
         return self.transformer(x + torch.cat(groups)).unflatten(0, snippets.shape[:2])
-
-
-def matrix_rate(size: int = 1024, repeats: int = 10) -> float:
-    """Floating-point operations a second (in 1e9) of a product of square float32 matrices, the best of some."""
-    import time
-
-    a, b = torch.rand(size, size), torch.rand(size, size)
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.perf_counter()
-        F.linear(a, b)
-        best = min(best, time.perf_counter() - start)
-    return 2e-9 * size**3 / best

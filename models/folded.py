@@ -15,8 +15,9 @@ from torch.nn import functional as F
 
 from .spotformer import GROUPS, REGIONS, STEPS, Attention, ChannelNorm, FeedForward, Halve, SpotFormer
 
-CHUNK = 16  # snippets at a time
-CHUNK_CUDA = 1024  # not measured: no card was at hand
+CHUNK = 16  # snippets at a time while each has 170 tokens: few, so that they stay in the processor's cache
+CHUNK_LATE = 128  # and with 27 tokens or fewer: many, so that small products are worth their call
+CHUNK_CUDA = 1024  # of either; not measured: no card was at hand
 
 
 def _affine(norm: ChannelNorm) -> tuple[Tensor, Tensor]:
@@ -222,16 +223,16 @@ class FoldedSpotFormer(nn.Module):
         flat = snippets.flatten(0, 1)
         keep = torch.ones(len(flat), dtype=torch.bool, device=flat.device) if valid is None else valid.flatten()
         out = flat.new_zeros(len(flat), self.dim)
-        chunk = CHUNK_CUDA if flat.is_cuda else CHUNK
-        parts = [self._encode(part) for part in flat[keep].split(chunk)] if keep.any() else []
-        if parts:
-            out[keep] = torch.cat(parts).to(out.dtype)
+        if keep.any():
+            late = CHUNK_CUDA if flat.is_cuda else CHUNK_LATE
+            out[keep] = torch.cat([self._encode(part) for part in flat[keep].split(late)]).to(out.dtype)
         return out.unflatten(0, snippets.shape[:2])
 
     def _encode(self, x: Tensor) -> Tensor:
         """(n, 17, 10, 2) -> (n, dim); the shapes are those of `SpotFormer._encode`."""
-        x = self.over_steps[0](self.start(x))  # (n, 10, 17, C)
-        x = self.halve[0](self.pool_regions(x))
+        early = CHUNK_CUDA if x.is_cuda else CHUNK
+        x = torch.cat([self.pool_regions(self.over_steps[0](self.start(part))) for part in x.split(early)])
+        x = self.halve[0](x)  # (n, 3, 9, C)
         x = self.over_groups(x.transpose(1, 2).contiguous())
         x = self.over_steps[1](x.transpose(1, 2).contiguous())
         x = self.halve[1](self.pool_groups(x))
