@@ -104,6 +104,8 @@ class Judged:
 )
 @click.option(
     "--watch-every",
+    "--interval",
+    "watch_every",
     type=click.IntRange(1),
     metavar="N",
     help="Epochs between those that can be chosen.  [default: 10; 1 with --protocol authors]",

@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 SHIPPED = "shipped"
 AUW_GCN = "auw-gcn"
 _OF_THE_PAPER = ("labels", "durations", "overlap", "k_c", "intensity_loss", "without_iac")
-_OF_POINTS = ("size", "rules", *_OF_THE_PAPER)
+_NUMBERS = ("epochs", "rate", "batch", "weight_decay")
+_OF_POINTS = ("size", "rules", "precision", *_OF_THE_PAPER)
+# Options of the authors' scripts that mean nothing here by that name, and what takes their place.
+_OF_THE_AUTHORS = {
+    "--model-name": "it names the files of a run; here the folder of -o does",
+    "--dirname": "the folder of results is -o",
+    "--use-model": "the network is chosen by --model (theirs is journal)",
+    "--dataset-name": "a data set's loss weights are --preset casme2 or samm-lv",
+    "--path-dataset": "features are a folder made by spot convert or spot prepare",
+    "--num-class": "there are two classes, macro and micro",
+    "--cuda": "a card is chosen by --device, such as cuda:0",
+    "--pretrained-ckpt": "a checkpoint goes through spot convert, then --init to go on training or --weights to be judged",
+}
 
 _RECIPE_OPTIONS = (
     click.option(
@@ -50,8 +62,37 @@ _RECIPE_OPTIONS = (
         show_default=True,
         help="Where the paper and its authors' code differ: whose labels, loss and dropout (release: journal only).",
     ),
-    click.option("--epochs", type=click.IntRange(1), help="Instead of the preset's; with --init, of the tuning's."),
-    click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate, likewise."),
+    click.option(
+        "--epochs",
+        "--max-iter",
+        "epochs",
+        type=click.IntRange(1),
+        help="Instead of the preset's; with --init, of the tuning's.",
+    ),
+    click.option(
+        "--rate", "--lr", "rate", type=click.FloatRange(0, min_open=True), help="Learning rate, likewise."
+    ),
+    click.option(
+        "--batch",
+        "--batch-size",
+        "batch",
+        type=click.IntRange(1),
+        help="Videos, or windows of them, a step, likewise; 1 with --size paper.",
+    ),
+    click.option(
+        "--weight-decay",
+        "--weight_decay",
+        "weight_decay",
+        type=click.FloatRange(0),
+        help="Likewise; in the gradient with --size paper, as in the authors' code.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["float32", "bf16", "fp16"]),
+        default="float32",
+        show_default=True,
+        help="Of the network's products while it learns. fp16 needs CUDA; either half takes less time and memory there.",
+    ),
     click.option(
         "--labels",
         type=click.Choice(["gim", "hard", "cosine", "class-mean"]),
@@ -89,7 +130,17 @@ _RECIPE_OPTIONS = (
 def with_recipe(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_RECIPE_OPTIONS):
         command = option(command)
+    for name, instead in _OF_THE_AUTHORS.items():
+        command = click.option(name, hidden=True, expose_value=False, callback=_point_to(name, instead))(command)
     return command
+
+
+def _point_to(name: str, instead: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
+    def refuse(context: click.Context, option: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            raise click.UsageError(f"{name} is of the authors' scripts: {instead}")
+
+    return refuse
 
 
 def recipe_of(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | AuwRecipe":
@@ -102,13 +153,12 @@ def recipe_of(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | A
 
     if options["model"] == AUW_GCN:
         _refuse(_OF_POINTS, f"is for learning from points, not for {AUW_GCN}")
-        recipe = AuwRecipe.preset(options["preset"])
-        return replace(recipe, epochs=options["epochs"] or recipe.epochs, rate=options["rate"] or recipe.rate)
+        return replace(AuwRecipe.preset(options["preset"]), **_given(options, _NUMBERS))
     try:
         recipe = PointRecipe.preset(options["preset"], options["model"], options["size"])
         if options["init"] and options["model"] == "context":
             recipe = PointRecipe.tuning(options["preset"], ticks)
-        recipe = replace(recipe, epochs=options["epochs"] or recipe.epochs, rate=options["rate"] or recipe.rate)
+        recipe = replace(recipe, **_given(options, (*_NUMBERS, "precision")))
         if options["rules"] == "release":
             _refuse(_OF_THE_PAPER, "is of the paper, not of its authors' release")
             return recipe.released(options["preset"])
@@ -122,6 +172,11 @@ def recipe_of(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | A
         return recipe.with_loss(contrastive=0.0) if options["without_iac"] else recipe
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _given(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Those of the options that do not leave the choice to the preset."""
+    return {name: options[name] for name in names if options[name] is not None}
 
 
 def _refuse(names: Sequence[str], why: str) -> None:

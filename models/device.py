@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import FacespotError
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import torch
 
 DEVICE_NAMES = ("auto", "cpu", "cuda", "mps")
+Precision = Literal["float32", "bf16", "fp16"]
 # What a Linux driver of NVIDIA (also on Tegra), AMD or WSL shows; torch without it sees no card either.
 _CARDS = ("nvidia*", "nvmap", "kfd", "dxg")
 
@@ -41,3 +42,24 @@ def resolve_device(name: str = "auto") -> "torch.device":
     if index and int(index) >= torch.cuda.device_count():
         raise FacespotError(f"device {name!r} does not exist; this machine has {torch.cuda.device_count()} GPU(s)")
     return torch.device(name)
+
+
+def training_dtype(precision: Precision, device: "torch.device") -> "torch.dtype | None":
+    """What `torch.autocast` is to compute in while a network learns there; None for no autocast.
+
+    Raises FacespotError where the device lacks that precision.
+    """
+    import torch
+
+    kind = device.type
+    if precision == "float32":
+        return None
+    if precision == "fp16":
+        if kind != "cuda":
+            other = "bf16 or float32" if kind == "cpu" else "float32"
+            raise FacespotError(f"learning in fp16 needs CUDA; on {kind!r} use --precision {other}")
+        return torch.float16
+    if kind == "mps" or (kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)):
+        other = "fp16 or float32" if kind == "cuda" else "float32"
+        raise FacespotError(f"device {str(device)!r} does not compute in bf16; use --precision {other}")
+    return torch.bfloat16

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from .recompute import normed_in_chunks
+
 STEPS = 17
 REGIONS = 10
 GROUPS = ((0, 3), (3, 6), (6, 10))  # left brow, right brow, mouth: half-open ranges of the region axis
@@ -15,7 +17,7 @@ CHUNK = 512  # snippets encoded at a time outside training; bounds memory, chang
 # Snippets whose inner activations are alive at a time while training; with more of them, they are computed twice.
 # At the published size each holds 5 MB, and a video of two and a half minutes has 4,440 snippets. 64 at a
 # time took more memory, not less.
-TRAINING_CHUNK = 256
+TRAINING_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,11 @@ class Normed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not _too_many(self, x):
             return self.inner(x, self.norm(x))
-        tokens = x.flatten(0, -2)
-        variance, mean = torch.var_mean(tokens, dim=0, correction=0)
-        scale, shift = self.norm.scale_and_shift(mean, variance, len(tokens))
-        return _in_chunks(lambda x, scale, shift: self.inner(x, torch.addcmul(shift, x, scale)), x, scale, shift)
+        own = [p for name, p in self.named_parameters() if not name.startswith("norm.")]
+        affine = self.norm.weight, self.norm.bias
+        return normed_in_chunks(
+            self.inner, self.norm.scale_and_shift, affine, self.norm.eps, own, x, TRAINING_CHUNK
+        )
 
 
 def _too_many(module: nn.Module, snippets: Tensor) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ...models.device import training_dtype
 from ..intervals import EXPRESSION_TYPES, Point
 from ..spotter import Spotter
 from .calibration import calibrate
@@ -25,9 +26,9 @@ from .training import Trainer, seeded, train_to_end
 class PointTrainer(Trainer[PointRecipe]):
     """A training in progress, one epoch at a time; `train` is the whole of it.
 
-    init: weights to tune instead of fresh ones; the recipe for that is `PointRecipe.tuning`. device: of torch. Mixed
-    precision is used on CUDA.
-    Raises WeightsError for weights that do not fit the recipe, ValueError without a video long enough.
+    init: weights to tune instead of fresh ones; the recipe for that is `PointRecipe.tuning`. device: of torch.
+    Raises WeightsError for weights that do not fit the recipe, ValueError without a video long enough, FacespotError
+    for a precision that the device lacks.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class PointTrainer(Trainer[PointRecipe]):
         init: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(recipe, seed, device)
+        self._dtype = training_dtype(recipe.precision, self.device)
         self._videos = tuple(videos)
         self._segments = learning_segments(videos)
         if not self._segments:
@@ -49,7 +51,8 @@ class PointTrainer(Trainer[PointRecipe]):
         self.networks = self.learner.networks.to(self.device)
         optimiser = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
         self.optimiser = optimiser(self.networks.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
-        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.device.type == "cuda")
+        # Gradients of half the exponent range would vanish unscaled; bfloat16 has the whole range.
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self._dtype == torch.float16)
         self._class_means: torch.Tensor | None = None  # of the epoch before: (members, 2, D)
         by_landmarks = recipe.labels.durations == "landmarks"
         self._extents = {id(s): motion_extents(s.geometry, s.points) for s in self._segments} if by_landmarks else {}
@@ -89,7 +92,7 @@ class PointTrainer(Trainer[PointRecipe]):
         members = len(self.learner.networks)
         self.optimiser.zero_grad(set_to_none=True)
         for member in range(members):
-            with torch.autocast(self.device.type, torch.float16, enabled=self.device.type == "cuda"):
+            with torch.autocast(self.device.type, self._dtype, enabled=self._dtype is not None):
                 answer = self.learner.answer(member, batch, self.device)
             targets = [self._targets(member, answer, b, window, epoch, generator) for b, window in enumerate(batch)]
             if self.recipe.labels.strategy == "class_mean":

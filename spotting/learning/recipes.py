@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from ...models.context import ContextConfig
+from ...models.device import Precision
 from ...models.gim import GIMSpotterConfig
 from ...models.spotformer import SpotFormerConfig
 from .losses import LossSettings
@@ -35,8 +36,9 @@ class PointRecipe:
     mirror: half of the windows are mirrored. rehearsal: simulated clips that weights which vote for intervals go on
     practising on while tuned, so that they keep what points cannot teach: where an expression begins and ends.
     encoder, context: sizes of either network. rules: whose labels, loss and dropout of the journal network are meant
-    where the paper and its authors' code differ; see `released`.
-    Raises ValueError for an unknown network, optimiser or set of rules, and for numbers outside their range.
+    where the paper and its authors' code differ; see `released`. precision: of the networks' products while training;
+    weights, statistics and losses stay float32. "fp16" needs CUDA, "bf16" a device that has it.
+    Raises ValueError for an unknown network, optimiser, set of rules or precision, and for numbers outside their range.
     """
 
     network: Network = "journal"
@@ -53,6 +55,7 @@ class PointRecipe:
     mirror: bool = True
     rehearsal: int = 0
     rules: Rules = "paper"
+    precision: Precision = "float32"
     encoder: SpotFormerConfig = field(default_factory=SpotFormerConfig)
     # Points do not say where the face is talking.
     context: ContextConfig = field(default_factory=lambda: ContextConfig(speaking=False))
@@ -64,6 +67,8 @@ class PointRecipe:
             raise ValueError(f"optimiser must be one of {get_args(Optimiser)}, got {self.optimiser!r}")
         if self.rules not in get_args(Rules):
             raise ValueError(f"rules must be one of {get_args(Rules)}, got {self.rules!r}")
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"precision must be one of {get_args(Precision)}, got {self.precision!r}")
         if self.rules == "release" and self.network != "journal":
             raise ValueError("the authors' release has the journal network only")
         if min(self.epochs, self.batch, self.halve_every) < 1 or not 0.0 <= self.empty <= 1.0 or not self.rate > 0:
@@ -78,8 +83,9 @@ class PointRecipe:
         """The recipe of a data set: its loss weights (paper section 4.1), and the network's size and schedule.
 
         "own" has the weights of SAMM-LV, the milder ones. size "paper" is the published network, optimiser, rate and
-        schedule on whole videos, and needs a GPU; the paper does not tell its batch size. Raises ValueError for an
-        unknown name or size, and for the paper's size of a network that no paper has.
+        schedule on whole videos, one a step as in the authors' code (the paper does not tell), and needs a GPU to be
+        done in a day. Raises ValueError for an unknown name or size, and for the paper's size of a network that no
+        paper has.
         """
         if name not in get_args(Preset) or size not in get_args(Size):
             raise ValueError(f"need a preset of {get_args(Preset)} and a size of {get_args(Size)}")
@@ -88,7 +94,7 @@ class PointRecipe:
             if network == "context":
                 raise ValueError("the context network is no paper's; it has no size of that name")
             adam = {"rate": 2e-5, "weight_decay": 0.1, "optimiser": "adam", "mirror": False}
-            return cls(network, loss=loss, window=None, batch=4, encoder=SpotFormerConfig.paper(), **adam)
+            return cls(network, loss=loss, window=None, batch=1, encoder=SpotFormerConfig.paper(), **adam)
         if network == "context":
             # Its features are compared over seconds, and it sees more than one window's length of 192 ticks.
             return cls(network, PseudoLabelSettings.own(), loss, window=384, epochs=60, halve_every=20)

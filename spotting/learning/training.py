@@ -75,7 +75,9 @@ class Trainer(ABC, Generic[AnyRecipe]):
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(number)
         self.networks.train()
-        terms = self._run_steps(number)
+        # By default cuDNN rounds the inputs of float32 convolutions to ten bits and picks its kernels by the clock.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            terms = self._run_steps(number)
         self.epoch += 1
         return EpochReport(number, self.recipe.epochs, terms)
 

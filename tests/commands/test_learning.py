@@ -1,15 +1,18 @@
 """The commands spot train, evaluate and simulate, as a user calls them."""
 
+import importlib
 import json
 
 import pytest
 from click.testing import CliRunner
 from facespot.cli import main
 from facespot.commands.recipe_options import recipe_of
+from facespot.errors import FacespotError
 from facespot.models.checkpoint import load_checkpoint
 from facespot.spotting.learning.recipes import PointRecipe
 from small_set import small_records, store_features, tiny
 
+train_module = importlib.import_module("facespot.commands.train")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -69,6 +72,9 @@ def test_every_option_reaches_the_recipe(monkeypatch):
         "rules": "paper",
         "epochs": 7,
         "rate": 0.01,
+        "batch": 3,
+        "weight_decay": 0.0,
+        "precision": "bf16",
         "labels": "class-mean",
         "durations": None,
         "overlap": "lower",
@@ -79,6 +85,7 @@ def test_every_option_reaches_the_recipe(monkeypatch):
     }
     recipe = recipe_of(options, [300])
     assert (recipe.network, recipe.epochs, recipe.rate) == ("journal", 7, 0.01)
+    assert (recipe.batch, recipe.weight_decay, recipe.precision) == (3, 0.0, "bf16")
     assert (recipe.labels.strategy, recipe.labels.overlap, recipe.labels.duration) == ("class_mean", "lower", (24, 16))
     assert (recipe.loss.intensity, recipe.loss.contrastive, recipe.loss.norm) == ("bce", 0.0, 2.5)
     assert (recipe.labels.durations, recipe.labels.certain) == ("intensity", None)
@@ -98,6 +105,9 @@ def test_given_weights_are_tuned_not_taught_anew():
         "rules": "paper",
         "epochs": None,
         "rate": None,
+        "batch": None,
+        "weight_decay": None,
+        "precision": "float32",
         "labels": "gim",
         "durations": None,
         "overlap": "random",
@@ -114,6 +124,36 @@ def test_given_weights_are_tuned_not_taught_anew():
     assert recipe_of(options | {"epochs": 5, "rate": 0.1}, [300] * 5).epochs == 5
     paper = recipe_of(options | {"durations": "intensity"}, [300] * 5).labels
     assert (paper.durations, paper.certain, paper.margin) == ("intensity", None, None)
+
+
+def test_the_authors_options_are_taken_or_answered_by_ours(data, monkeypatch, tmp_path):
+    asked = []
+
+    def recipe(options, ticks):
+        asked.append({name: options[name] for name in ("epochs", "rate", "batch", "weight_decay")})
+        raise FacespotError("enough")
+
+    monkeypatch.setattr(train_module, "recipe_of", recipe)
+    learn = ("train", data / "features", data / "points.csv", "-o", tmp_path)
+    theirs = ("--max-iter", 100, "--lr", 0.00002, "--batch-size", 1, "--weight_decay", 0.1)
+    assert "enough" in spot(*learn, *theirs).stderr
+    assert asked == [{"epochs": 100, "rate": 0.00002, "batch": 1, "weight_decay": 0.1}]
+    for command in (learn, ("evaluate", "--loso")):
+        for name, ours in (("--model-name", "-o"), ("--cuda", "--device"), ("--pretrained-ckpt", "spot convert")):
+            refused = spot(*command, name, "CO2")
+            assert refused.exit_code == 2
+            assert f"{name} is of the authors' scripts" in refused.stderr
+            assert ours in refused.stderr
+    assert "--interval" in spot("evaluate", "--help").stdout
+    assert "--model-name" not in spot("train", "--help").stdout
+
+
+def test_half_precision_wants_a_device_that_has_it(data, quick, tmp_path):
+    half = ("train", data / "features", data / "points.csv", "-o", tmp_path, "--device", "cpu", "--precision", "fp16")
+    refused = spot(*half)
+    assert refused.exit_code != 0
+    assert "needs CUDA" in refused.stderr
+    assert "--precision bf16" in refused.stderr
 
 
 def test_impossible_recipes_and_missing_files_are_told(data, tmp_path):
