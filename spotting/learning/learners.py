@@ -25,7 +25,8 @@ from ..simulation.corpus import simulate_corpus
 from .from_simulation import ClipSampler, SupervisedRecipe, class_loss, interval_loss
 from .losses import RELIABLE, point_loss
 from .point_videos import Window
-from .pseudo_labels import PseudoLabels
+from .pseudo_labels import RANGE_METHODS, PseudoLabels
+from .range_methods import range_loss
 from .recipes import PointRecipe
 from .release_loss import release_terms
 
@@ -92,7 +93,7 @@ class GIMLearner(Learner):
         else:
             network = rebuild_network(lambda: GIMSpotter(config), checkpoint.state)
         self.networks = nn.ModuleList([network])
-        self._settings, self._rules = recipe.loss, recipe.rules
+        self._settings, self._rules, self._strategy = recipe.loss, recipe.rules, recipe.labels.strategy
 
     def answer(self, member: int, windows: Sequence[Window], device: torch.device) -> Answer:
         network = self.networks[member]
@@ -112,6 +113,8 @@ class GIMLearner(Learner):
         return Answer(output, (steady.intensity.float(), steady.attention.float()))
 
     def loss(self, member: int, answer: Answer, targets: Sequence[PseudoLabels]) -> dict[str, Tensor]:
+        if self._strategy in RANGE_METHODS:
+            return range_loss(answer.output, targets, self._strategy)
         if self._rules == "release":
             return release_terms(answer.output, targets, self._settings)
         return point_loss(answer.output, targets, self.networks[member].config.variant, self._settings)

@@ -10,7 +10,7 @@ from ...models.context import ContextConfig
 from ...models.gim import GIMSpotterConfig
 from ...models.spotformer import SpotFormerConfig
 from .losses import LossSettings
-from .pseudo_labels import PseudoLabelSettings
+from .pseudo_labels import RANGE_METHODS, PseudoLabelSettings
 from .release_loss import DATASET_WEIGHTS
 
 Network = Literal["journal", "iclr2025", "context"]
@@ -64,6 +64,8 @@ class PointRecipe:
             raise ValueError(f"optimiser must be one of {get_args(Optimiser)}, got {self.optimiser!r}")
         if self.rules not in get_args(Rules):
             raise ValueError(f"rules must be one of {get_args(Rules)}, got {self.rules!r}")
+        if self.labels.strategy in RANGE_METHODS and (self.network == "context" or self.rules == "release"):
+            raise ValueError("lac, hr-pro and tsp-net are compared on the paper's networks, by rules of their own")
         if self.rules == "release" and self.network != "journal":
             raise ValueError("the authors' release has the journal network only")
         if min(self.epochs, self.batch, self.halve_every) < 1 or not 0.0 <= self.empty <= 1.0 or not self.rate > 0:
