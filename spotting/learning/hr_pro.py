@@ -112,7 +112,7 @@ def memory_loss(features: Tensor, target: RangeLabels) -> Tensor:
     likeness = F.normalize(features, dim=1) @ F.normalize(target.prototypes.to(features), dim=1).T / _TEMPERATURE
     loss = features.new_zeros(())
     for column in columns:
-        # (N, 2) -> log of the mean of exp over the ticks, up to a constant that cancels between classes only
+        # Logarithms of the means over ticks.
         ticks = (target.labels[:, column] > 0).nonzero()[:, 0]
         act = likeness[ticks].logsumexp(dim=0) - np.log(len(ticks))
         rest = likeness[target.neutral, column].logsumexp(dim=0) - np.log(len(target.neutral))
