@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 from facespot.extract.features import FaceFeatures
+from facespot.files import replacing
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.gim import GIMOutput, GIMSpotter, GIMSpotterConfig
 from facespot.models.spotformer import SpotFormer, SpotFormerConfig
@@ -210,21 +211,20 @@ def tokens_of(features: FaceFeatures, bottom: Bottom) -> FaceFeatures:
 
 
 def run_cell(
-    recipe: PointRecipe, videos: Sequence[PointVideo], left_out: Sequence[str], seed: int
+    recipe: PointRecipe, videos: Sequence[PointVideo], left_out: Sequence[str], seed: int, watch: bool
 ) -> dict[str, dict[str, list[Any]]]:
-    """Intervals of the left-out subjects' videos by watched epoch (1-based)."""
+    """Intervals of the left-out subjects' videos by epoch (1-based): the last, and others before it to watch."""
     training = [video for video in videos if video.subject not in left_out]
     judged = [video for video in videos if video.subject in left_out]
     trainer = TopTrainer(training, recipe, seed)
+    watched = {*range(recipe.epochs, WATCH_FROM - 1, -WATCH_EVERY)} if watch else {recipe.epochs}
     found = {}
     while trainer.epoch < recipe.epochs:
         trainer.run_epoch()
-        number = trainer.epoch
-        if number == recipe.epochs or (number >= WATCH_FROM and (recipe.epochs - number) % WATCH_EVERY == 0):
-            spotted = trainer.spot(judged)
-            found[str(number)] = {
-                v: [[*map(int, (i.onset, i.apex, i.offset)), i.type, i.confidence] for i in intervals]
-                for v, intervals in spotted.items()
+        if trainer.epoch in watched:
+            found[str(trainer.epoch)] = {
+                name: [[*map(int, (i.onset, i.apex, i.offset)), i.type, i.confidence] for i in intervals]
+                for name, intervals in trainer.spot(judged).items()
             }
     return found
 
@@ -233,46 +233,56 @@ def judge(cell: Mapping[str, list[Any]], truth: Mapping[str, Sequence[Interval]]
     return evaluate([VideoIntervals(truth.get(v, ()), [Interval(*row) for row in rows]) for v, rows in cell.items()])
 
 
-def scores(
-    cells: Mapping[str, Any], arm: str, seed: int, folds: int, truth: Mapping[str, Sequence[Interval]]
-) -> dict[str, Evaluation] | None:
-    """Of all folds together: after the last epoch, and with the best epoch of each fold on its own left-out subjects.
-    None if a fold is missing."""
-    total = {"last": Evaluation(), "best": Evaluation()}
-    for fold in range(folds):
-        cell = cells.get(f"{arm}|{seed}|{fold}")
-        if cell is None:
-            return None
-        by_epoch = [judge(found, truth) for _, found in sorted(cell["found"].items(), key=lambda item: int(item[0]))]
-        total["last"] += by_epoch[-1]
-        total["best"] += max(by_epoch, key=lambda e: e.overall.f1)
-    return total
+@dataclass(frozen=True)
+class Score:
+    """Of some folds of an arm and a seed: after the last epoch, and with the best watched epoch of each fold on
+    its own left-out subjects; that is None where only the last was watched."""
+
+    last: Evaluation
+    best: Evaluation | None
+
+
+def score(
+    cells: Mapping[str, Any], arm: str, seed: int, folds: Sequence[int], truth: Mapping[str, Sequence[Interval]]
+) -> Score:
+    last, best = Evaluation(), Evaluation()
+    watched = True
+    for fold in folds:
+        found = cells[f"{arm}|{seed}|{fold}"]["found"]
+        by_epoch = [judge(found[number], truth) for number in sorted(found, key=int)]
+        last += by_epoch[-1]
+        best += max(by_epoch, key=lambda e: e.overall.f1)
+        watched &= len(by_epoch) > 1
+    return Score(last, best if watched else None)
 
 
 def table(cells: Mapping[str, Any], seeds: Sequence[int], folds: int, truth: Mapping[str, Sequence[Interval]]) -> str:
-    """Markdown. Spread is the standard deviation over seeds; a difference to gim is of the same seeds."""
+    """Markdown. A row has the seeds and folds that are there; what it has less or more than gim is on the same of them.
+    Spread is the standard deviation over seeds."""
     lines = [
-        "| arm | table | seeds | MaE | ME | overall | spread | less gim, by seed | in the paper | best epoch |",
+        "| arm | table | seeds x folds | MaE | ME | overall | spread | less gim, by seed | in the paper | best epoch |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    of_gim = {seed: scores(cells, "gim", seed, folds, truth) for seed in seeds}
     for name, arm in ARMS.items():
-        there = {seed: found for seed in seeds if (found := scores(cells, name, seed, folds, truth))}
+        there = {seed: [f for f in range(folds) if f"{name}|{seed}|{f}" in cells] for seed in seeds}
+        there = {seed: found for seed, found in there.items() if found}
         if not there:
             continue
-        f1 = np.array([[getattr(e["last"], kind).f1 for kind in ("macro", "micro", "overall")] for e in there.values()])
-        best = np.mean([e["best"].overall.f1 for e in there.values()])
-        less = [
-            f"{e['last'].overall.f1 - of_gim[seed]['last'].overall.f1:+.3f}"
-            for seed, e in there.items()
-            if of_gim[seed]
+        mine = [score(cells, name, seed, found, truth) for seed, found in there.items()]
+        f1 = np.array([[getattr(s.last, kind).f1 for kind in ("macro", "micro", "overall")] for s in mine])
+        beside = [
+            f"{s.last.overall.f1 - score(cells, 'gim', seed, found, truth).last.overall.f1:+.3f}"
+            for s, (seed, found) in zip(mine, there.items(), strict=True)
+            if name != "gim" and all(f"gim|{seed}|{f}" in cells for f in found)
         ]
+        best = [s.best.overall.f1 for s in mine if s.best is not None]
         spread = f"{f1[:, 2].std(ddof=1):.3f}" if len(f1) > 1 else ""
         macro, micro, overall = f1.mean(axis=0)
         paper = "" if name == "gim" else "less" if arm.paper is None else f"{arm.paper - ARMS['gim'].paper:+.3f}"
+        size = "+".join(str(len(found)) for found in there.values())
         lines.append(
-            f"| {name} | {arm.tables} | {len(there)} | {macro:.3f} | {micro:.3f} | {overall:.3f} | {spread} | "
-            f"{'' if name == 'gim' else ', '.join(less)} | {paper} | {best:.3f} |"
+            f"| {name} | {arm.tables} | {size} | {macro:.3f} | {micro:.3f} | {overall:.3f} | {spread} | "
+            f"{', '.join(beside)} | {paper} | {f'{np.mean(best):.3f}' if len(best) == len(mine) else ''} |"
         )
     return "\n".join(lines)
 
@@ -284,7 +294,12 @@ def table(cells: Mapping[str, Any], seeds: Sequence[int], folds: int, truth: Map
 @click.option("--folds", default=2, show_default=True, help="Groups of subjects left out.")
 @click.option("--seeds", default="0,1,2", show_default=True, help="Of points and training.")
 @click.option("--epochs", default=10, show_default=True)
-@click.option("--arms", default=";".join(GROUPS), show_default=True, help="Groups apart by semicolons, in this order.")
+@click.option(
+    "--arms",
+    default=";".join(GROUPS),
+    show_default=True,
+    help="Groups apart by semicolons, in this order; of the first, earlier epochs are judged too.",
+)
 @click.option("--width", default=24, show_default=True, help="Of the network.")
 @click.option("--network", type=click.Choice(["journal", "iclr2025"]), default="journal", show_default=True)
 @click.option("--preset", type=click.Choice(["own", "samm-lv", "casme2"]), default="own", show_default=True)
@@ -350,20 +365,27 @@ def main(
     cells = kept["cells"]
     numbers = [int(seed) for seed in seeds.split(",")]
     points = {seed: _with_tokens(made, records, seed, tokens) for seed in numbers}
-    # Group after group of arms and seed after seed, so that what an interrupted run leaves can be compared.
-    order = [(seed, arm) for group in arms.split(";") for seed in numbers for arm in group.split(",")]
-    for seed, arm in order:
+    # What an interrupted run leaves can be compared: the same seeds and folds of one arm after the other.
+    groups = [group.split(",") for group in arms.split(";")]
+    order = [
+        (fold, seed, arm, group is groups[0])
+        for fold in range(folds)
+        for group in groups
+        for seed in numbers
+        for arm in group
+    ]
+    for fold, seed, arm, watch in order:
+        key = f"{arm}|{seed}|{fold}"
+        if key in cells or time.monotonic() - started > 60 * minutes:
+            continue
         recipe = base.with_labels(**ARMS[arm].labels).with_loss(**ARMS[arm].loss)
-        for fold in range(folds):
-            key = f"{arm}|{seed}|{fold}"
-            if key in cells or time.monotonic() - started > 60 * minutes:
-                continue
-            before = time.process_time()
-            found = run_cell(recipe, points[seed], subjects[fold::folds], seed)
-            cells[key] = {"found": found, "processor_s": round(time.process_time() - before, 1)}
-            path.write_text(json.dumps(kept) + "\n")
-            last = judge(found[str(epochs)], truth).overall
-            click.echo(f"{key}: {last.tp} hits, {last.fp} false, {cells[key]['processor_s']:.1f} s", err=True)
+        before = time.process_time()
+        found = run_cell(recipe, points[seed], subjects[fold::folds], seed, watch)
+        cells[key] = {"found": found, "processor_s": round(time.process_time() - before, 1)}
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(kept) + "\n")
+        last = judge(found[str(epochs)], truth).overall
+        click.echo(f"{key}: {last.tp} hits, {last.fp} false, {cells[key]['processor_s']:.1f} s", err=True)
     click.echo(table(cells, numbers, folds, truth))
     click.echo(f"\n{len(cells)} cells, {sum(cell['processor_s'] for cell in cells.values()):.0f} s of processor")
 
