@@ -40,12 +40,13 @@ class OpenOffset(click.ParamType):
 
 @dataclass
 class Judged:
-    """What one of the three ways of judging gives: reports by name, the rows that were judged, and the steps to the
-    authors' protocol, where they were asked for."""
+    """What one of the three ways of judging gives: reports by name, the rows that were judged, and where the authors'
+    protocol was asked for, the steps to it, one upon the other and each by itself."""
 
     reports: dict[str, dict[str, Any]]
     predicted: Sequence["TableRow"]
     steps: list[dict[str, Any]] = field(default_factory=list)
+    alone: list[dict[str, Any]] = field(default_factory=list)
 
 
 @click.command()
@@ -163,6 +164,10 @@ def evaluate(tables: tuple[Path, ...], loso: bool, output: Path | None, quiet: b
         console.say("from our protocol to the authors', departure by departure:")
         for line in steps_lines(judged.steps):
             console.say(line)
+        if judged.alone:
+            console.say("one departure at a time, each from our protocol:")
+            for line in steps_lines(judged.alone):
+                console.say(line)
 
 
 def _tables(paths: tuple[Path, ...], options: dict[str, Any]) -> Judged:
@@ -196,7 +201,7 @@ def _weights(console: Console, options: dict[str, Any]) -> Judged:
     from ..spotting.judging.given_weights import spot_set
     from ..spotting.judging.metrics import evaluate as count
     from ..spotting.judging.report import evaluation_report
-    from ..spotting.reference.protocol import steps_report, weights_steps
+    from ..spotting.reference.protocol import steps_report, weights_alone, weights_steps
     from ..spotting.spotter import Spotter
 
     records = _records(options)
@@ -207,9 +212,10 @@ def _weights(console: Console, options: dict[str, Any]) -> Judged:
     with console.bars(len(data.videos), "videos") as bars:
         spotted = spot_set(spotter, data, _other_decoding(records, options), progress=lambda video: bars.advance())
     pairing = data.pair(spotted.found)
-    steps = []
+    steps, alone = [], []
     if options["protocol"] == "authors":
         steps = steps_report(weights_steps(data, count(pairing.videos), spotted.found, spotted.decoded_otherwise))
+        alone = steps_report(weights_alone(data, spotted.found, spotted.decoded_otherwise), alone=True)
     report = {
         "protocol": "given weights",
         "weights": spotter.origin,
@@ -218,7 +224,7 @@ def _weights(console: Console, options: dict[str, Any]) -> Judged:
         **pairing.facts(),
         **evaluation_report(pairing.videos, pairing.unit),
     }
-    return _judged({"chosen": report}, data.rows(spotted.found), steps)
+    return _judged({"chosen": report}, data.rows(spotted.found), steps, alone)
 
 
 def _loso(output: Path, console: Console, options: dict[str, Any]) -> Judged:
@@ -228,7 +234,7 @@ def _loso(output: Path, console: Console, options: dict[str, Any]) -> Judged:
     from ..spotting.judging.leave_one_out import evaluate_loso
     from ..spotting.judging.metrics import evaluate as count
     from ..spotting.learning.auw_training import auw_trainer
-    from ..spotting.reference.protocol import loso_steps, steps_report
+    from ..spotting.reference.protocol import loso_alone, loso_steps, steps_report
 
     prepared, trainer = PreparedSet(options["dataset"]), None
     records = _records(options)
@@ -256,19 +262,27 @@ def _loso(output: Path, console: Console, options: dict[str, Any]) -> Judged:
             open_frames=options["open_offset"],
             progress=lambda outcome: bars.advance(),
         )
-    steps = []
+    steps, alone = [], []
     if authors:
         steps = steps_report(loso_steps(result, count(result.data.pair(result.found).videos)))
+        alone = steps_report(loso_alone(result), alone=True)
     reports = {
         name: {**report, **_open_ended(result.data.open_ended, options)} for name, report in result.reports.items()
     }
-    return _judged(reports, result.predicted, steps)
+    return _judged(reports, result.predicted, steps, alone)
 
 
-def _judged(reports: dict[str, dict[str, Any]], predicted: Sequence["TableRow"], steps: list[dict[str, Any]]) -> Judged:
+def _judged(
+    reports: dict[str, dict[str, Any]],
+    predicted: Sequence["TableRow"],
+    steps: list[dict[str, Any]],
+    alone: Sequence[dict[str, Any]] = (),
+) -> Judged:
     if steps:
         reports["chosen"]["authors"] = steps
-    return Judged(reports, predicted, steps)
+    if alone:
+        reports["chosen"]["authors_alone"] = list(alone)
+    return Judged(reports, predicted, steps, list(alone))
 
 
 def _records(options: dict[str, Any]) -> "pd.DataFrame":

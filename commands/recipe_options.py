@@ -95,10 +95,11 @@ _RECIPE_OPTIONS = (
     ),
     click.option(
         "--labels",
-        type=click.Choice(["gim", "hard", "cosine", "class-mean"]),
+        type=click.Choice(["gim", "hard", "cosine", "class-mean", "lac", "hr-pro", "tsp-net"]),
         default="gim",
         show_default=True,
-        help="How a point becomes labels of the frames around it.",
+        help="How a point becomes labels of the frames around it; lac, hr-pro and tsp-net are methods that GIM is "
+        "compared with, each with its own loss (journal and iclr2025 only).",
     ),
     click.option(
         "--durations",
@@ -148,7 +149,7 @@ def recipe_of(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | A
     from dataclasses import replace
 
     from ..spotting.learning.auw_training import AuwRecipe
-    from ..spotting.learning.pseudo_labels import PseudoLabelSettings
+    from ..spotting.learning.pseudo_labels import RANGE_METHODS, PseudoLabelSettings
     from ..spotting.learning.recipes import PointRecipe
 
     if options["model"] == AUW_GCN:
@@ -168,6 +169,8 @@ def recipe_of(options: dict[str, Any], ticks: Sequence[int]) -> "PointRecipe | A
             labels |= {"durations": rules.durations, "certain": rules.certain, "margin": None}
         if options["k_c"]:
             labels["duration"] = (options["k_c"], recipe.labels.duration[1])
+        if labels["strategy"] in RANGE_METHODS:
+            _refuse(("durations", "overlap", "intensity_loss", "without_iac"), f"is of GIM, not of {options['labels']}")
         recipe = recipe.with_labels(**labels).with_loss(intensity=options["intensity_loss"])
         return recipe.with_loss(contrastive=0.0) if options["without_iac"] else recipe
     except ValueError as error:

@@ -18,9 +18,13 @@ from .calibration import calibrate
 from .durations import motion_extents
 from .learners import Answer, Learner, make_learner
 from .point_videos import PointVideo, Window, certainly_neutral, draw_windows, learning_segments, outside_extents
-from .pseudo_labels import PseudoLabels, pseudo_labels
+from .pseudo_labels import RANGE_METHODS, PseudoLabels, pseudo_labels
+from .range_methods import range_targets
 from .recipes import PointRecipe
 from .training import Trainer, seeded, train_to_end
+
+# Label rules that need the mean attention feature of a class.
+_WITH_MEANS = ("class_mean", "hr_pro")
 
 
 class PointTrainer(Trainer[PointRecipe]):
@@ -47,7 +51,7 @@ class PointTrainer(Trainer[PointRecipe]):
         if not self._segments:
             raise ValueError("no video has a segment long enough to learn from")
         with seeded(seed, 0):
-            self.learner: Learner = make_learner(recipe, None if init is None else Path(init))
+            self.learner = self._make_learner(None if init is None else Path(init))
         self.networks = self.learner.networks.to(self.device)
         optimiser = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
         self.optimiser = optimiser(self.networks.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
@@ -67,6 +71,10 @@ class PointTrainer(Trainer[PointRecipe]):
         ]
         self.fingerprint = self._identify(init, (part for parts in data for part in parts))
 
+    def _make_learner(self, init: Path | None) -> Learner:
+        """The networks; comparisons replace it by others."""
+        return make_learner(self.recipe, init)
+
     def _rate(self, epoch: int) -> float:
         return self.recipe.rate * 0.5 ** (epoch // self.recipe.halve_every)
 
@@ -81,7 +89,7 @@ class PointTrainer(Trainer[PointRecipe]):
             for batch in batches:
                 for name, value in self._step(batch, epoch, generator, means).items():
                     sums[name] = sums.get(name, 0.0) + value / len(batches)
-        if recipe.labels.strategy == "class_mean":
+        if recipe.labels.strategy in _WITH_MEANS:
             self._class_means = means.result()
         return sums
 
@@ -95,7 +103,7 @@ class PointTrainer(Trainer[PointRecipe]):
             with torch.autocast(self.device.type, self._dtype, enabled=self._dtype is not None):
                 answer = self.learner.answer(member, batch, self.device)
             targets = [self._targets(member, answer, b, window, epoch, generator) for b, window in enumerate(batch)]
-            if self.recipe.labels.strategy == "class_mean":
+            if self.recipe.labels.strategy in _WITH_MEANS:
                 means.add(member, answer, batch)
             terms = self.learner.loss(member, answer, targets)
             self._scaler.scale(terms["total"]).backward()
@@ -115,6 +123,9 @@ class PointTrainer(Trainer[PointRecipe]):
         intensity, attention = (values[row, : len(window)] for values in answer.steady)
         means = None if self._class_means is None else self._class_means[member].to(attention)
         settings, start = self.recipe.labels, window.start
+        if settings.strategy in RANGE_METHODS:
+            scores = answer.output.class_scores[row, : len(window)].detach()
+            return range_targets(intensity, scores, window.points, epoch, settings, means)
         ranges = self._extents.get(id(window.segment), {})
         extents = {
             Point(point.tick - start, point.type): (first - start, last - start)

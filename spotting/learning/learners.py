@@ -26,7 +26,8 @@ from ..simulation.corpus import simulate_corpus
 from .from_simulation import ClipSampler, SupervisedRecipe, class_loss, interval_loss
 from .losses import RELIABLE, point_loss
 from .point_videos import Window
-from .pseudo_labels import PseudoLabels
+from .pseudo_labels import RANGE_METHODS, PseudoLabels
+from .range_methods import range_loss
 from .recipes import PointRecipe
 from .release_loss import release_terms
 
@@ -93,7 +94,7 @@ class GIMLearner(Learner):
         else:
             network = rebuild_network(lambda: GIMSpotter(config), checkpoint.state)
         self.networks = nn.ModuleList([network])
-        self._settings, self._rules = recipe.loss, recipe.rules
+        self._settings, self._rules, self._strategy = recipe.loss, recipe.rules, recipe.labels.strategy
         # What the weights bring along stays theirs; the least confidence is found anew.
         self._decoding = {} if checkpoint is None else checkpoint.config.get("decoding", {})
 
@@ -115,6 +116,8 @@ class GIMLearner(Learner):
         return Answer(GIMOutput(*(t.float() for t in branches)), (steady.intensity.float(), steady.attention.float()))
 
     def loss(self, member: int, answer: Answer, targets: Sequence[PseudoLabels]) -> dict[str, Tensor]:
+        if self._strategy in RANGE_METHODS:
+            return range_loss(answer.output, targets, self._strategy)
         if self._rules == "release":
             return release_terms(answer.output, targets, self._settings)
         return point_loss(answer.output, targets, self.networks[member].config.variant, self._settings)

@@ -17,7 +17,9 @@ from torch.nn import functional as F
 
 from ..intervals import EXPRESSION_TYPES, Point
 
-Strategy = Literal["gim", "hard", "cosine", "class_mean"]
+Strategy = Literal["gim", "hard", "cosine", "class_mean", "lac", "hr_pro", "tsp_net"]
+# Methods of other papers with ranges and a loss of their own (`range_methods`).
+RANGE_METHODS = ("lac", "hr_pro", "tsp_net")
 Overlap = Literal["random", "higher", "lower", "later"]
 Durations = Literal["intensity", "landmarks"]
 
@@ -30,7 +32,9 @@ class PseudoLabelSettings:
     """How points become labels; pairs are (macro, micro), counts are ticks. The defaults are the paper's.
 
     strategy: "gim", or one of the paper's ablations (Table 3): "hard" labels 1 over GIM's duration, "cosine" similarity
-        with the apex feature, "class_mean" the Gaussian around the mean feature of the class's points.
+        with the apex feature, "class_mean" the Gaussian around the mean feature of the class's points; or one of
+        `RANGE_METHODS`, which other papers made, with a loss of its own (Table 1). Of these settings only duration and
+        stage_epochs are for them.
     overlap: which label a tick keeps that two points of one class claim (Table 4); "later" overwrites.
     hard_reach, soft_reach: k_s1 and k_s2. duration: k_c. expansion: delta. threshold: theta, first and last.
     longest: the longest range, in multiples of k_c; the shortest is k_c / 2. The paper gives no limits; these are the

@@ -11,7 +11,7 @@ from ...models.device import Precision
 from ...models.gim import GIMSpotterConfig
 from ...models.spotformer import SpotFormerConfig
 from .losses import LossSettings
-from .pseudo_labels import PseudoLabelSettings
+from .pseudo_labels import RANGE_METHODS, PseudoLabelSettings
 from .release_loss import DATASET_WEIGHTS
 
 Network = Literal["journal", "iclr2025", "context"]
@@ -69,6 +69,8 @@ class PointRecipe:
             raise ValueError(f"rules must be one of {get_args(Rules)}, got {self.rules!r}")
         if self.precision not in get_args(Precision):
             raise ValueError(f"precision must be one of {get_args(Precision)}, got {self.precision!r}")
+        if self.labels.strategy in RANGE_METHODS and (self.network == "context" or self.rules == "release"):
+            raise ValueError("lac, hr-pro and tsp-net are compared on the paper's networks, by rules of their own")
         if self.rules == "release" and self.network != "journal":
             raise ValueError("the authors' release has the journal network only")
         if min(self.epochs, self.batch, self.halve_every) < 1 or not 0.0 <= self.empty <= 1.0 or not self.rate > 0:

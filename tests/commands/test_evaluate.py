@@ -157,6 +157,9 @@ def test_given_weights_are_judged_on_a_data_set(data, tmp_path):
     # without features, and all of that counts as missed.
     assert report["counts"]["overall"]["f1"] > 0.35
     assert [step["step"] for step in report["authors"]][:3] == ["MEGC", "clock", "decoder"]
+    assert [step["step"] for step in report["authors_alone"]] == ["MEGC", "evaluator", "decoder"]
+    assert report["authors_alone"][0]["counts"] == report["authors"][1]["counts"]
+    assert "one departure at a time" in result.stdout
     assert (tmp_path / "megc2023.csv").read_text().startswith("vid,onset,offset,type\n")
     assert spot(*words, "--weights", data / "none").exit_code == 7
 
@@ -169,6 +172,7 @@ def test_leave_one_out_by_the_authors_rule_too(data, quick, tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["absent"] == ["p3"]
     assert [step["step"] for step in report["authors"]][-1] == "epoch"
+    assert [step["step"] for step in report["authors_alone"]] == ["MEGC", "evaluator", "decoder", "epoch"]
     oracle = json.loads((tmp_path / "oracle_epoch.json").read_text())
     assert "not the number of published tables" in oracle["epoch"]
     refused = spot("evaluate", "--loso", *words[:-4], "--model", "auw-gcn", "--protocol", "authors")

@@ -97,6 +97,19 @@ def test_every_option_reaches_the_recipe(monkeypatch):
     assert (paper.durations, paper.certain) == ("intensity", None)
 
 
+def test_the_methods_that_gim_is_compared_with_can_be_trained(data, quick, tmp_path):
+    words = ("train", data / "features", data / "points.csv", "-o", tmp_path, "--device", "cpu", "--epochs", 1)
+    trained = spot(*words, "--model", "journal", "--labels", "hr-pro")
+    assert trained.exit_code == 0, trained.output
+    checkpoint = load_checkpoint(tmp_path / "weights.safetensors", "gim")
+    assert checkpoint.notes["recipe"]["labels"]["strategy"] == "hr_pro"
+    of_gim = ("--model", "journal", "--without-iac")
+    for wrong, why in ((of_gim, "is of GIM, not of tsp-net"), (("--model", "context"), "on the paper's networks")):
+        refused = spot(*words, *wrong, "--labels", "tsp-net")
+        assert refused.exit_code == 2
+        assert why in refused.stderr
+
+
 def test_given_weights_are_tuned_not_taught_anew():
     options = {
         "preset": "own",

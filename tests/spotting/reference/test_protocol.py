@@ -13,10 +13,12 @@ from facespot.spotting.readers.base import Curves
 from facespot.spotting.reference import protocol
 from facespot.spotting.reference.protocol import (
     evaluator_steps,
+    loso_alone,
     loso_steps,
     reference_decoding,
     steps_lines,
     steps_report,
+    weights_alone,
     weights_steps,
 )
 from small_set import TICKS, small_records, store_features, tiny
@@ -102,6 +104,29 @@ def test_given_weights_are_judged_by_both_decoders(data):
     assert macro > 0
     assert steps[2].evaluation.macro.tp == macro
     assert spot_set(Perfect(data), data).decoded_otherwise == {}
+
+
+def test_each_departure_is_also_made_by_itself(data):
+    """Ours misses all but what its last epoch but one saw, their decoder sees all; neither changes the other's row."""
+    truth = data.truth_on_clock()
+    nothing = {video: [] for video in data.videos}
+    outcomes, total = [], sum(map(len, truth.values()))
+    for subject in data.subjects:
+        videos = [v for v, s in data.subject_of.items() if s == subject]
+        mine, none = {v: truth[v] for v in videos}, {v: [] for v in videos}
+        outcomes.append(FoldOutcome(subject, {7: mine, 8: none}, {}, {7: none, 8: mine}))
+    result = LosoResult({}, {"chosen": dict.fromkeys(data.subjects, 8)}, [], data, nothing, outcomes)
+    alone = loso_alone(result)
+    assert [step.name for step in alone] == ["MEGC", "evaluator", "decoder", "epoch"]
+    assert [step.evaluation.overall.tp for step in alone] == [0, 0, total, total]
+    assert [row["change"] for row in steps_report(alone, alone=True)] == [None, 0.0, 1.0, 1.0]
+    # The evaluator by itself: false alarms of a class that nobody annotated are passed over, whoever decoded.
+    strange = {video: [*truth[video], interval(0, 5, "micro")] for video in truth}
+    only_macro = AnnotatedSet(data.prepared.folder, small_records()[small_records()["type"] == "macro"])
+    kept = {video: intervals for video, intervals in strange.items() if video in only_macro.videos}
+    ours, evaluator, decoder = (s.evaluation for s in weights_alone(only_macro, kept, dict.fromkeys(kept, ())))
+    assert evaluator.micro.fp == 0 < ours.micro.fp
+    assert (decoder.overall.tp, decoder.overall.fp) == (0, 0)
 
 
 def test_absent_videos_are_missed_at_every_step(data):
