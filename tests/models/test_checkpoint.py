@@ -111,7 +111,7 @@ def test_sizes_that_the_tensors_do_not_bear_out_cost_nothing(saved):
     def peak():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    before, start = peak(), time.monotonic()
+    before, start = peak(), time.process_time()
     for encoder in ({"dim": 10_000}, {"mlp_dim": 10_000}, {"heads": 5000}):
         save_checkpoint(path, "gim", config | {"encoder": config["encoder"] | encoder}, spotter.state_dict())
         with pytest.raises(WeightsError, match="cannot rebuild"):
@@ -120,7 +120,7 @@ def test_sizes_that_the_tensors_do_not_bear_out_cost_nothing(saved):
     save_checkpoint(path, "context", {"networks": [wide]}, spotter.state_dict())
     with pytest.raises(WeightsError, match="cannot rebuild"):
         Spotter.load(path, "cpu")
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
     assert peak() - before < 200 * 1024, "KiB"
 
 
