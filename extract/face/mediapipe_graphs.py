@@ -9,6 +9,8 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -96,3 +98,11 @@ def mesh_points(face: Any) -> np.ndarray:
     """
     wire = np.frombuffer(face.SerializeToString(), _WIRE_LANDMARK)
     return np.stack([wire["x"], wire["y"], wire["z"]], axis=1)
+
+
+def mediapipe_file(name: str) -> bytes:
+    """One of the networks in MediaPipe's package, by its path below `modules`, without importing MediaPipe."""
+    package = find_spec("mediapipe")
+    if package is None or not package.submodule_search_locations:
+        raise ModuleNotFoundError("mediapipe is not installed", name="mediapipe")
+    return Path(package.submodule_search_locations[0], "modules", name).read_bytes()
