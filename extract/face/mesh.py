@@ -5,14 +5,13 @@ from types import TracebackType
 import numpy as np
 
 from ..regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS
-from .mesh_network import MeshNetwork
+from .mesh_reader import MeshReader
 from .square import TurnedSquare
 from .subjects import SMALLEST_EYE_DISTANCE
 
-_LEAST_SURETY = 0.5  # that the network must have of a face, as MediaPipe's tracker asks for
-_SIDE_PER_DETECTION = 2.0  # side of the first square, in widths of the detector's box: 1.5 times a mesh's usual extent
 _RELOOK_SHIFT = 0.04  # mesh extents a face may move between two readings that agree
 _MOST_READS = 4
+_MESH_PER_DETECTION = 1.3  # usual extent of the mesh over the width the detector sees
 
 _MOST_OUTSIDE = 0.2  # share of the points that matter that may lie outside the picture
 _NEEDED_POINTS = np.array(sorted({*RIGID_MESH_POINTS, *(p for points in ROI_MESH_POINTS.values() for p in points)}))
@@ -63,7 +62,7 @@ class SubjectMesh:
     """
 
     def __init__(self) -> None:
-        self._network = MeshNetwork()
+        self._reader = MeshReader()
         self._square: TurnedSquare | None = None  # where the face was last seen
         self._box: np.ndarray | None = None
 
@@ -71,7 +70,7 @@ class SubjectMesh:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        del self._network
+        del self._reader
 
     @property
     def box(self) -> np.ndarray | None:
@@ -92,28 +91,31 @@ class SubjectMesh:
         # The model is biased, by up to hundredths of the face, where its square was not centred on it. So a picture is
         # read until the face stays put: once, mostly.
         for _ in range(_MOST_READS):
-            square = self._square
-            if square is None:
-                if expected is None:
-                    break
-                square = TurnedSquare(expected[0], expected[1], _SIDE_PER_DETECTION * expected[2], 0.0)
-            points, surety = self._network(square.cut(rgb))
-            if surety < _LEAST_SURETY:
-                landmarks = None
+            if self._square is None:
+                near = expected if before is None else _as_detected(before)
+                before = None
+                self._square = None if near is None else self._reader.find(rgb, near)
                 if self._square is None:
+                    landmarks = None
                     break
-                self._square = before = None
+            landmarks = self._reader.read(rgb, self._square)
+            if landmarks is None:
+                self._square = None
                 continue
-            landmarks = square.into_picture(points)
             face = mesh_box(landmarks)
             settled = before is not None and not _moved(face, before)
-            before, self._square = face, TurnedSquare.around(landmarks)
+            before, self._square = face, TurnedSquare.around_mesh(landmarks)
             if settled:
                 break
         self._box = None if landmarks is None else before
         if landmarks is None:
             self._square = None
         return landmarks
+
+
+def _as_detected(face: np.ndarray) -> np.ndarray:
+    """(3,) box that a detector would give a face, known as `mesh_box`."""
+    return face / (1, 1, _MESH_PER_DETECTION)
 
 
 def _moved(face: np.ndarray, before: np.ndarray) -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .mediapipe_graphs import mediapipe_file, quiet_native
+from .litert import Network
+from .mediapipe_graphs import mediapipe_file
 
 N_MESH_POINTS = 478
 NETWORK_PIXELS = 192  # side of the picture it reads
@@ -49,25 +50,6 @@ class MeshNetwork:
             matrix = placed[window]
             points[around if rows is None else rows, :2] = answer[0] @ matrix[:, :2].T + 4 * matrix[:, 2]
         return points, float(1 / (1 + np.exp(-flag.item())))
-
-
-class Network:
-    """A network in LiteRT, on one thread."""
-
-    def __init__(self, model: bytes) -> None:
-        with quiet_native():
-            from ai_edge_litert.interpreter import Interpreter
-
-            self._interpreter = Interpreter(model_content=model, num_threads=1)
-            self._interpreter.allocate_tensors()
-        self._inputs = [part["index"] for part in self._interpreter.get_input_details()]
-        self._outputs = [part["index"] for part in self._interpreter.get_output_details()]
-
-    def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        for index, value in zip(self._inputs, inputs, strict=True):
-            self._interpreter.set_tensor(index, value)
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(index) for index in self._outputs]
 
 
 class _Windows:

@@ -1,17 +1,33 @@
-"""The turned square of a picture that a face mesh is read from."""
+"""Squares of a picture: upright ones, and the turned ones that a face mesh is read from."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from .detection import square_crop
 from .mesh_network import NETWORK_PIXELS
 
-# MediaPipe's: 1.5 times the mesh's larger extent, turned until the outer corners of the eyes lie level.
-_SIDE_PER_MESH = 1.5
+# MediaPipe's: 1.5 times the larger extent of mesh or detection, turned until the eyes lie level.
+_SIDE_PER_FACE = 1.5
 _OUTER_EYE_CORNERS = (33, 263)  # left in the image first
+_MARGIN = 8  # pixels, after shrinking, read around the square: what blur and interpolation reach for
+_LEAST_BLUR = 0.2  # pixels, standard deviation; less changes nothing
 _TO_NETWORK = np.float32([-NETWORK_PIXELS / 2, -NETWORK_PIXELS / 2, 0])
+
+
+def square_crop(rgb: np.ndarray, centre_x: float, centre_y: float, side: float) -> tuple[np.ndarray, int, int]:
+    """A square part of a picture, edge pixels repeated beyond its border: crop, left, top (which may be negative)."""
+    height, width = rgb.shape[:2]
+    side = max(round(side), 2)
+    left, top = round(centre_x - side / 2), round(centre_y - side / 2)
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
+    x0, y0 = min(x0, width - 1), min(y0, height - 1)
+    x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
+    part = rgb[y0:y1, x0:x1]
+    pads = (max(-top, 0), side - (y1 - y0) - max(-top, 0), max(-left, 0), side - (x1 - x0) - max(-left, 0))
+    if any(pads):
+        part = cv2.copyMakeBorder(part, *(max(p, 0) for p in pads), cv2.BORDER_REPLICATE)
+    return part, left, top
 
 
 @dataclass(frozen=True)
@@ -24,29 +40,40 @@ class TurnedSquare:
     turn: float
 
     @classmethod
-    def around(cls, landmarks: np.ndarray) -> "TurnedSquare":
-        """The one to read a face in that was last seen with these (478, 3) landmarks."""
-        low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
-        across, down = (landmarks[_OUTER_EYE_CORNERS[1]] - landmarks[_OUTER_EYE_CORNERS[0]])[:2]
+    def around(cls, points: np.ndarray, eye_axis: np.ndarray) -> "TurnedSquare":
+        """The one to read a face in that lies within (K, 2) points. eye_axis: (2,) x, y from the left eye in the image
+        to the right one."""
+        low, high = points.min(axis=0), points.max(axis=0)
         centre = (low + high) / 2
-        turn = float(np.arctan2(down, across))
-        return cls(float(centre[0]), float(centre[1]), _SIDE_PER_MESH * float((high - low).max()), turn)
+        turn = float(np.arctan2(eye_axis[1], eye_axis[0]))
+        return cls(float(centre[0]), float(centre[1]), _SIDE_PER_FACE * float((high - low).max()), turn)
+
+    @classmethod
+    def around_mesh(cls, landmarks: np.ndarray) -> "TurnedSquare":
+        """The one to read a face in that was last seen with these (478, 3) landmarks."""
+        left, right = landmarks[list(_OUTER_EYE_CORNERS), :2]
+        return cls.around(landmarks[:, :2], right - left)
 
     def cut(self, rgb: np.ndarray) -> np.ndarray:
         """(192, 192, 3) uint8: what an (H, W, 3) picture shows there, its edge repeated beyond it."""
-        turned = self._axes()
-        shrink = int(self.side // NETWORK_PIXELS)
-        corner, step = np.array([self.centre_x, self.centre_y]) - turned @ np.full(2, NETWORK_PIXELS / 2), turned
+        shrink = max(int(self.side // NETWORK_PIXELS), 1)
+        reach = self.side * (abs(np.cos(self.turn)) + abs(np.sin(self.turn))) + _MARGIN * shrink
+        picture, left, top = square_crop(rgb, self.centre_x, self.centre_y, shrink * np.ceil(reach / shrink))
+        # Interpolated alone, what is shrunk would alias: landmarks then tremble by a third more. A whole number of
+        # pixels is averaged into one, and what remains, less than half, is blurred away.
         if shrink > 1:
-            # A whole number of pixels is averaged into one first, to keep fine texture from aliasing and noise small.
-            reach = shrink * (2 + self.side * (abs(np.cos(self.turn)) + abs(np.sin(self.turn))) // shrink)
-            rgb, left, top = square_crop(rgb, self.centre_x, self.centre_y, reach)
-            rgb = cv2.resize(rgb, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
-            corner = (corner - (left, top) - (shrink - 1) / 2) / shrink
-            step = turned / shrink
+            picture = cv2.resize(picture, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
+        remains = self.side / NETWORK_PIXELS / shrink
+        sigma = 0.5 * np.sqrt(max(remains**2 - 1, 0))
+        if sigma > _LEAST_BLUR:
+            picture = cv2.GaussianBlur(
+                picture, (3, 3) if sigma < 0.8 else (5, 5), sigma, borderType=cv2.BORDER_REPLICATE
+            )
+        step = self._axes() / shrink
+        centre = (np.array([self.centre_x - left, self.centre_y - top]) - (shrink - 1) / 2) / shrink
         return cv2.warpAffine(
-            rgb,
-            np.column_stack([step, corner]),
+            picture,
+            np.column_stack([step, centre - step @ np.full(2, NETWORK_PIXELS / 2)]),
             (NETWORK_PIXELS, NETWORK_PIXELS),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
