@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..shrinking import shrinkable, whole_shrink
 from .mesh_network import NETWORK_PIXELS
 
 # MediaPipe's: 1.5 times the larger extent of mesh or detection, turned until the eyes lie level.
 _SIDE_PER_FACE = 1.5
 _OUTER_EYE_CORNERS = (33, 263)  # left in the image first
 _MARGIN = 8  # pixels, after shrinking, read around the square: what blur and interpolation reach for
-_LEAST_BLUR = 0.2  # pixels, standard deviation; less changes nothing
 _TO_NETWORK = np.float32([-NETWORK_PIXELS / 2, -NETWORK_PIXELS / 2, 0])
 
 
@@ -56,19 +56,11 @@ class TurnedSquare:
 
     def cut(self, rgb: np.ndarray) -> np.ndarray:
         """(192, 192, 3) uint8: what an (H, W, 3) picture shows there, its edge repeated beyond it."""
-        shrink = max(int(self.side // NETWORK_PIXELS), 1)
+        ratio = self.side / NETWORK_PIXELS
+        shrink = whole_shrink(ratio)
         reach = self.side * (abs(np.cos(self.turn)) + abs(np.sin(self.turn))) + _MARGIN * shrink
         picture, left, top = square_crop(rgb, self.centre_x, self.centre_y, shrink * np.ceil(reach / shrink))
-        # Interpolated alone, what is shrunk would alias: landmarks then tremble by a third more. A whole number of
-        # pixels is averaged into one, and what remains, less than half, is blurred away.
-        if shrink > 1:
-            picture = cv2.resize(picture, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
-        remains = self.side / NETWORK_PIXELS / shrink
-        sigma = 0.5 * np.sqrt(max(remains**2 - 1, 0))
-        if sigma > _LEAST_BLUR:
-            picture = cv2.GaussianBlur(
-                picture, (3, 3) if sigma < 0.8 else (5, 5), sigma, borderType=cv2.BORDER_REPLICATE
-            )
+        picture = shrinkable(picture, ratio)  # without it landmarks tremble by a third more
         step = self._axes() / shrink
         centre = (np.array([self.centre_x - left, self.centre_y - top]) - (shrink - 1) / 2) / shrink
         return cv2.warpAffine(
