@@ -8,7 +8,7 @@ _NARROW_BLUR = 0.8  # up to here three pixels across are enough
 
 
 def whole_shrink(ratio: float) -> int:
-    """How many pixels across `shrinkable` averages into one for a picture that is to be read at 1 / ratio of its size."""
+    """How many pixels across `shrinkable` averages into one for a picture to be read at 1 / ratio of its size."""
     return max(int(ratio), 1)
 
 

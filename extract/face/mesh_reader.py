@@ -32,6 +32,6 @@ class MeshReader:
         return TurnedSquare.around(seen.box.reshape(2, 2) / scale + (left, top), seen.eyes[1] - seen.eyes[0])
 
     def read(self, rgb: np.ndarray, square: TurnedSquare) -> np.ndarray | None:
-        """(478, 3) float32 landmarks in pixels of an (H, W, 3) picture, z in the same unit; None if there is no face."""
+        """(478, 3) float32 landmarks in pixels of an (H, W, 3) picture, z in the same unit; None without a face."""
         points, surety = self._network(square.cut(rgb))
         return square.into_picture(points) if surety >= _LEAST_SURETY else None
