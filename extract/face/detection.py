@@ -6,18 +6,14 @@ from types import TracebackType
 
 import numpy as np
 
-from .mediapipe_graphs import in_callers_thread, quiet_native
-from .mediapipe_import import import_solution
+from .detector_network import DetectorNetwork
+from .mesh_reader import MeshReader
+from .square import square_crop
 
-_FULL_RANGE, _SHORT_RANGE = 1, 0  # MediaPipe's model numbers
-_FULL_RANGE_SCORE = 0.5
-_SHORT_RANGE_SCORE = 0.7  # it sees a face in many things; asked only where the full-range model is silent
 _WIDEST_READ = 640  # pixels; the models read 192 and 128
 _TILE_PIXELS = 480  # a usable face, 48 pixels wide, is then 19 of the 192 pixels the detector reads
 _MOST_TILES_ACROSS = 4
 _TILE_STEP = 0.75
-CROP_PER_DETECTION = 3.3  # side of a crop that shows a face with room around it, in widths of the detector's box
-_CHECK_PIXELS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,43 +32,19 @@ class Detection:
         return float(np.linalg.norm(self.eyes[1] - self.eyes[0]))
 
 
-def square_crop(rgb: np.ndarray, centre_x: float, centre_y: float, side: float) -> tuple[np.ndarray, int, int]:
-    """A square part of a picture, edge pixels repeated beyond its border: crop, left, top (which may be negative)."""
-    import cv2
-
-    height, width = rgb.shape[:2]
-    side = max(round(side), 2)
-    left, top = round(centre_x - side / 2), round(centre_y - side / 2)
-    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
-    x0, y0 = min(x0, width - 1), min(y0, height - 1)
-    x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
-    part = rgb[y0:y1, x0:x1]
-    pads = (max(-top, 0), side - (y1 - y0) - max(-top, 0), max(-left, 0), side - (x1 - x0) - max(-left, 0))
-    if any(pads):
-        part = cv2.copyMakeBorder(part, *(max(p, 0) for p in pads), cv2.BORDER_REPLICATE)
-    return part, left, top
-
-
 class FaceFinder:
     """Finds faces in one picture at a time. Use it as a context manager; threads that share it take turns."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        with quiet_native():
-            make = in_callers_thread(import_solution("face_detection").FaceDetection)
-            self._full = make(min_detection_confidence=_FULL_RANGE_SCORE, model_selection=_FULL_RANGE)
-            self._short = make(min_detection_confidence=_SHORT_RANGE_SCORE, model_selection=_SHORT_RANGE)
-            blank = np.zeros((64, 64, 3), np.uint8)
-            self._full.process(blank)
-            self._short.process(blank)
+        # The short-range one sees a face in many things; it is asked only where the full-range one is silent.
+        self._full, self._short = DetectorNetwork("full"), DetectorNetwork("short")
 
     def __enter__(self) -> "FaceFinder":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with quiet_native():
-            self._full.close()
-            self._short.close()
+        del self._full, self._short
 
     def whole(self, rgb: np.ndarray) -> list[Detection]:
         """Faces seen in the whole (H, W, 3) picture."""
@@ -108,19 +80,16 @@ class FaceFinder:
             crop = cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         return self._look(self._full, crop, left, top, scale)
 
-    def _look(self, detector: object, rgb: np.ndarray, left: int, top: int, scale: float) -> list[Detection]:
-        size = np.array([rgb.shape[1], rgb.shape[0]], dtype=np.float64) / scale
+    def _look(self, detector: DetectorNetwork, rgb: np.ndarray, left: int, top: int, scale: float) -> list[Detection]:
+        with self._turn:
+            seen = detector(rgb)
         offset = np.array([left, top], dtype=np.float64)
         found = []
-        with self._turn:
-            detections = detector.process(np.ascontiguousarray(rgb)).detections
-        for seen in detections or []:
-            box = seen.location_data.relative_bounding_box
-            corner = np.array([box.xmin, box.ymin]) * size
-            extent = np.array([box.width, box.height]) * size
-            centre = corner + extent / 2 + offset
-            eyes = np.array([[p.x, p.y] for p in seen.location_data.relative_keypoints[:2]]) * size + offset
-            found.append(Detection(np.array([*centre, extent[0]]), eyes, float(seen.score[0])))
+        for face in seen:
+            low, high = face.box.reshape(2, 2) / scale + offset
+            found.append(
+                Detection(np.array([*(low + high) / 2, high[0] - low[0]]), face.eyes / scale + offset, face.score)
+            )
         return found
 
 
@@ -128,26 +97,18 @@ class FaceCheck:
     """Second opinion on a detection: whether a face mesh can be fitted there. Use it as a context manager."""
 
     def __init__(self) -> None:
-        with quiet_native():
-            make = in_callers_thread(import_solution("face_mesh").FaceMesh)
-            self._mesh = make(static_image_mode=True, max_num_faces=1)
-            self._mesh.process(np.zeros((_CHECK_PIXELS, _CHECK_PIXELS, 3), np.uint8))
+        self._reader = MeshReader()
 
     def __enter__(self) -> "FaceCheck":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with quiet_native():
-            self._mesh.close()
+        del self._reader
 
     def __call__(self, rgb: np.ndarray, box: np.ndarray) -> bool:
         """box: as in `Detection`."""
-        import cv2
-
-        crop, _, _ = square_crop(rgb, box[0], box[1], CROP_PER_DETECTION * box[2])
-        crop = cv2.resize(crop, (_CHECK_PIXELS, _CHECK_PIXELS), interpolation=cv2.INTER_AREA)
-        with quiet_native():
-            return bool(self._mesh.process(crop).multi_face_landmarks)
+        square = self._reader.find(rgb, box)
+        return square is not None and self._reader.read(rgb, square) is not None
 
 
 def _centres(length: int, side: float) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""MediaPipe's ready-made graphs: run in the thread that calls them, read quickly, and kept quiet.
+"""MediaPipe's package: where its networks lie, and how its native libraries are kept quiet.
 
-All that rests on MediaPipe's insides is here: a private method, the wire format of its answers, and the chatter of its
-native libraries (TensorFlow Lite, absl) on stderr. FFmpeg needs nothing: PyAV discards its log unless told otherwise.
+Those (TensorFlow Lite, absl) chatter on stderr, LiteRT does too. FFmpeg needs nothing: PyAV discards its log unless
+told otherwise.
 """
 
 import contextlib
@@ -9,17 +9,12 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any, TypeVar
-
-import numpy as np
-
-T = TypeVar("T", bound=type)
+from importlib.util import find_spec
+from pathlib import Path
 
 # Read by the libraries when they are first loaded; a value the user has set stays.
 _LOG_ENVIRONMENT = {"GLOG_minloglevel": "3", "TF_CPP_MIN_LOG_LEVEL": "3", "ABSL_MIN_LOG_LEVEL": "3"}
 _STDERR_FD = 2
-# A landmark in protobuf's wire format: two bytes that open it, then x, y and z, each behind its tag.
-_WIRE_LANDMARK = np.dtype({"names": ["x", "y", "z"], "formats": ["<f4"] * 3, "offsets": [3, 8, 13], "itemsize": 17})
 
 _lock = threading.Lock()
 _depth = 0
@@ -71,28 +66,9 @@ def quiet_native() -> Iterator[None]:
         _restore()
 
 
-def in_callers_thread(solution: T) -> T:
-    """The same class of solution (`mediapipe.solutions...`), with the same answers, without threads of its own.
-
-    MediaPipe passes a picture from thread to thread sixteen times on its way through the face mesh, though nothing in
-    it runs side by side: that is a quarter of the time it takes, and more where the cores are busy.
-    """
-
-    def _initialize_graph_interface(self: Any, *arguments: Any, **options: Any) -> Any:
-        config = super(made, self)._initialize_graph_interface(*arguments, **options)
-        config.ClearField("num_threads")
-        config.ClearField("executor")
-        config.executor.add(type="ApplicationThreadExecutor")
-        return config
-
-    made = type(solution.__name__, (solution,), {"_initialize_graph_interface": _initialize_graph_interface})
-    return made
-
-
-def mesh_points(face: Any) -> np.ndarray:
-    """(K, 3) float32 x, y, z of a mesh as MediaPipe gives it, in parts of the picture.
-
-    Asked for one by one, the 1434 numbers would keep other threads from running for a fifth of a millisecond.
-    """
-    wire = np.frombuffer(face.SerializeToString(), _WIRE_LANDMARK)
-    return np.stack([wire["x"], wire["y"], wire["z"]], axis=1)
+def mediapipe_file(name: str) -> bytes:
+    """One of the networks in MediaPipe's package, by its path below `modules`, without importing MediaPipe."""
+    package = find_spec("mediapipe")
+    if package is None or not package.submodule_search_locations:
+        raise ModuleNotFoundError("mediapipe is not installed", name="mediapipe")
+    return Path(package.submodule_search_locations[0], "modules", name).read_bytes()

@@ -13,7 +13,7 @@ about half of a small local motion, because it smooths across the face, left no 
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
 import cv2
@@ -22,6 +22,7 @@ import numpy as np
 from ..features import SNIPPET_STEPS
 from ..reading.frames import FaceFrame
 from ..regions import EYE_CORNERS, ROI_MESH_POINTS
+from ..shrinking import shrinkable, whole_shrink
 from ..timebase import CLOCK_HZ
 from .alignment import ANCHOR_MESH_POINTS
 
@@ -29,7 +30,7 @@ FlowMethod = Literal["lk", "dis"]
 FLOW_METHODS: tuple[FlowMethod, ...] = get_args(FlowMethod)
 
 HORIZON_S = (SNIPPET_STEPS - 1) / CLOCK_HZ
-CROP_SIZE = 256  # px: the side every cut is resized to
+CROP_SIZE = 192  # px: the side every cut is resized to; 256 costs half as much again and measures nothing better
 _CROP_SIDE = 3.4  # x inter-ocular distance: forehead to chin with room for half a second of head motion
 _CROP_DRIFT = 0.12  # of the side: how far the face may stray from the middle before the window follows
 _CROP_ZOOM = 1.2  # how much larger or smaller the face may get before the window is resized
@@ -100,8 +101,9 @@ class CropWindow:
         inner = gray[max(self.y, 0) : self.y + self.side - bottom, max(self.x, 0) : self.x + self.side - right]
         if top or left or bottom or right:
             inner = cv2.copyMakeBorder(inner, top, bottom, left, right, cv2.BORDER_REPLICATE)
-        how = cv2.INTER_AREA if self.side > CROP_SIZE else cv2.INTER_LINEAR
-        return cv2.resize(inner, (CROP_SIZE, CROP_SIZE), interpolation=how)
+        return cv2.resize(
+            shrinkable(inner, self.side / CROP_SIZE), (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR
+        )
 
     def into(self, points: np.ndarray) -> np.ndarray:
         """Picture positions (..., 2) to cut positions; pixel centres are at whole numbers in both."""
@@ -116,6 +118,7 @@ class CropWindow:
     @classmethod
     def around(cls, centre: np.ndarray, iod: float) -> "CropWindow":
         side = max(round(_CROP_SIDE * iod), 16)
+        side -= side % whole_shrink(side / CROP_SIZE)
         x, y = np.rint(centre - side / 2).astype(int)
         return cls(int(x), int(y), side)
 
@@ -148,25 +151,36 @@ def track_lk(
     contrast: np.ndarray,
     rough: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pyramidal Lucas-Kanade. Unless the guess is rough the finest level alone is enough."""
-    tracks = [
+    """Pyramidal Lucas-Kanade. Unless the guess is rough the finest level alone is enough.
+
+    It prepares each whole reference anew for every picture, so it is shown only where the points are.
+    """
+    ends = np.concatenate([points, guess]).reshape(-1, 2)
+    left, top = np.maximum(ends.min(0).astype(int) - _LK_MARGIN, 0)
+    right, bottom = ends.max(0).astype(int) + _LK_MARGIN
+    shown = slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
+    corner = np.array([left, top], np.float32)
+    starts, founds = points - corner, guess - corner
+    status = np.empty((*points.shape[:2], 1), np.uint8)
+    error = np.empty((*points.shape[:2], 1), np.float32)
+    there = current[shown]
+    for k, reference in enumerate(references):
         cv2.calcOpticalFlowPyrLK(
-            reference,
-            current,
-            start,
-            around.copy(),
-            winSize=(_LK_WINDOW, _LK_WINDOW),
-            maxLevel=_LK_ROUGH_LEVELS if rough else 0,
-            criteria=(cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.02),
-            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-            minEigThreshold=1e-4,
+            reference[shown],
+            there,
+            starts[k],
+            founds[k],
+            status[k],
+            error[k],
+            (_LK_WINDOW, _LK_WINDOW),
+            _LK_ROUGH_LEVELS if rough else 0,
+            (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, _LK_PRECISION),
+            cv2.OPTFLOW_USE_INITIAL_FLOW,
+            1e-4,
         )
-        for reference, start, around in zip(references, points, guess, strict=True)
-    ]
-    found, status, error = (np.stack(part) for part in zip(*tracks, strict=True))
     # Lucas-Kanade calls anything with texture found. What it found must look like what it sought.
     limit = np.maximum(_LK_ERROR_FLOOR, _LK_ERROR_LIMIT * contrast)
-    return found, (status[..., 0] > 0) & (error[..., 0] < limit)
+    return founds + corner, (status[..., 0] > 0) & (error[..., 0] < limit)
 
 
 def _contrast(cut: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -184,11 +198,13 @@ def _contrast(cut: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(power - mean**2, 0.0))
 
 
-_LK_WINDOW = 15  # px of the cut: a fifth of the inter-ocular distance
+_LK_WINDOW = 11  # px of the cut: a fifth of the inter-ocular distance
 _LK_ROUGH_LEVELS = 2
+_LK_PRECISION = 0.015  # px of the cut a step of the search may still move
+_LK_MARGIN = 18  # px of the cut shown around the outermost points; a track beyond it has strayed
 _LK_ERROR_FLOOR = 8.0  # mean gray level difference that noise and light may cause
 _LK_ERROR_LIMIT = 0.7  # x contrast: two unrelated patches differ by about 0.8 to 1.1
-_DIS_PATCH = 9  # px of the cut: dense flow is averaged over this square around a point
+_DIS_PATCH = 7  # px of the cut: dense flow is averaged over this square around a point
 
 
 class DenseTracker:
@@ -218,26 +234,6 @@ class DenseTracker:
 _TRACKERS: dict[FlowMethod, Callable[[], Tracker]] = {"lk": lambda: track_lk, "dis": DenseTracker}
 
 
-@dataclass(eq=False)
-class _Reference:
-    """One earlier picture whose points are being followed."""
-
-    time: float
-    gray: np.ndarray
-    samples: np.ndarray  # (P, 3) the sample points, laid on its own face mesh, px of the picture
-    iod: float
-    # The same picture as `place` last cut it, and the sample points in the cut.
-    cut: np.ndarray = field(init=False)
-    start: np.ndarray = field(init=False)
-    contrast: np.ndarray = field(init=False)
-
-    def place(self, window: CropWindow) -> None:
-        """Cut the picture by a window."""
-        self.cut = window.cut(self.gray)
-        self.start = window.into(self.samples[:, :2]).astype(np.float32)
-        self.contrast = _contrast(self.cut, self.start)
-
-
 @dataclass(frozen=True, eq=False)
 class FrameMotion:
     """How the points of each reference in reach moved up to one frame.
@@ -263,8 +259,14 @@ class FlowTracker:
         if method not in FLOW_METHODS:
             raise ValueError(f"flow must be one of {FLOW_METHODS}, got {method!r}")
         self._track = _TRACKERS[method]()
-        self._references: list[_Reference] = []  # oldest first
-        # Where the points of each reference are in the latest frame, px, and which of them are still followed.
+        # The references, oldest first: their pictures, and these as the window last cut them.
+        self._grays: list[np.ndarray] = []
+        self._cuts: list[np.ndarray] = []
+        self._times, self._iod = np.empty(0), np.empty(0)
+        self._samples = np.empty((0, N_POINTS, 3), np.float32)  # laid on each one's own face mesh, px of the picture
+        self._start = np.empty((0, N_POINTS, 2), np.float32)  # the same in the cuts
+        self._contrast = np.empty((0, N_POINTS))
+        # Where the points of each are in the latest frame, px, and which of them are still followed.
         self._found = np.empty((0, N_POINTS, 2), np.float32)
         self._trusted = np.empty((0, N_POINTS), bool)
         self._iods: deque[float] = deque(maxlen=_IOD_FRAMES)
@@ -276,39 +278,38 @@ class FlowTracker:
         self._iods.append(eye_distance(landmarks))
         iod = float(np.median(self._iods))
         samples = sample_points(landmarks, iod)
-        mesh = samples[:, :2]
-        # A reference whose last step the previous frame already reached is complete.
-        done = 0
-        while done < len(self._references) and self._is_complete(self._references[done]):
-            done += 1
-        del self._references[:done]
-        found, trusted = self._found[done:], self._trusted[done:]
-        self._aim(mesh, iod)
-        current = _Reference(frame.time, frame.gray, samples, iod)
-        current.place(self._window)
-        if self._references:
-            # The newest reference starts from the mesh; its step then carries every older track to this frame.
-            last = self._references[-1:]
-            newest = self._follow(last, current, mesh[None], rough=True)
-            before = last[0].samples[:, :2]
-            step = np.where(newest[1][0, :, None], newest[0][0], mesh) - before
-            guess = np.where(trusted[:-1, :, None], found[:-1] + step, mesh)
-            older = self._follow(self._references[:-1], current, guess, rough=False)
-            found, trusted = (np.concatenate(pair) for pair in zip(older, newest, strict=True))
-        self._references.append(current)
-        self._found = np.concatenate([found, mesh[None]])
-        self._trusted = np.concatenate([trusted, np.ones((1, len(mesh)), bool)])
-        points = np.stack([r.samples for r in self._references])
+        self._forget_complete()
+        self._aim(samples[:, :2], iod)
+        cut = self._window.cut(frame.gray)
+        start = self._window.into(samples[:, :2]).astype(np.float32)
+        if self._cuts:
+            self._found, self._trusted = self._follow(cut, start)
+        self._grays.append(frame.gray)
+        self._cuts.append(cut)
+        self._times = np.append(self._times, frame.time)
+        self._iod = np.append(self._iod, iod)
+        self._samples = np.concatenate([self._samples, samples[None]])
+        self._start = np.concatenate([self._start, start[None]])
+        self._contrast = np.concatenate([self._contrast, _contrast(cut, start)[None]])
+        self._found = np.concatenate([self._found, samples[None, :, :2]])
+        self._trusted = np.concatenate([self._trusted, np.ones((1, N_POINTS), bool)])
         return FrameMotion(
-            times=np.array([r.time for r in self._references]),
-            iod=np.array([r.iod for r in self._references]),
-            points=points,
-            displacements=self._found - points[..., :2],
+            times=self._times,
+            iod=self._iod,
+            points=self._samples,
+            displacements=self._found - self._samples[..., :2],
             trusted=self._trusted,
         )
 
-    def _is_complete(self, reference: _Reference) -> bool:
-        return reference.time + HORIZON_S <= self._references[-1].time + 1e-6
+    def _forget_complete(self) -> None:
+        """Leave out the references whose last step the previous frame already reached."""
+        if not self._cuts:
+            return
+        done = int(np.sum(self._times + HORIZON_S <= self._times[-1] + 1e-6))
+        del self._grays[:done], self._cuts[:done]
+        self._times, self._iod, self._samples = self._times[done:], self._iod[done:], self._samples[done:]
+        self._start, self._contrast = self._start[done:], self._contrast[done:]
+        self._found, self._trusted = self._found[done:], self._trusted[done:]
 
     def _aim(self, mesh: np.ndarray, iod: float) -> None:
         """Move the window when the face has strayed, and cut every picture in reach anew."""
@@ -316,19 +317,30 @@ class FlowTracker:
         if self._window is not None and self._window.holds(centre, iod):
             return
         self._window = CropWindow.around(centre, iod)
-        for reference in self._references:
-            reference.place(self._window)
+        self._cuts = [self._window.cut(gray) for gray in self._grays]
+        self._start = self._window.into(self._samples[..., :2]).astype(np.float32)
+        self._contrast = np.array([*map(_contrast, self._cuts, self._start)]).reshape(-1, N_POINTS)
 
-    def _follow(
-        self, references: list[_Reference], current: _Reference, guess: np.ndarray, rough: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Where each reference's points are in the current picture, (R, P, 2) px, and which are trusted, (R, P)."""
-        if not references:
-            return np.empty((0, N_POINTS, 2), np.float32), np.empty((0, N_POINTS), bool)
-        guess = self._window.into(guess).astype(np.float32)
-        start = np.stack([r.start for r in references])
-        contrast = np.stack([r.contrast for r in references])
-        end, tracked = self._track([r.cut for r in references], current.cut, start, guess, contrast, rough)
-        found = np.stack([r.samples[:, :2] for r in references]) + (end - start) / self._window.scale
-        stray = np.linalg.norm(found - current.samples[:, :2], axis=-1)
-        return found, tracked & (stray < _STRAY_LIMIT * np.array([[r.iod] for r in references]))
+    def _follow(self, cut: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where each reference's points are in the current picture, (R, P, 2) px, and which are trusted, (R, P).
+
+        cut: the current picture; mesh: (P, 2) its own sample points in the cut.
+        """
+        # The newest reference starts from the mesh; its step then carries every older track to this picture.
+        end, tracked = self._track(self._cuts[-1:], cut, self._start[-1:], mesh[None], self._contrast[-1:], True)
+        if len(self._cuts) > 1:
+            # Its step, where it is trusted: this far from the mesh a track is lost.
+            sure = tracked[0] & self._near(end[0], mesh, self._iod[-1:])
+            step = np.where(sure[:, None], end[0], mesh) - self._start[-1]
+            guess = np.where(self._trusted[:-1, :, None], self._window.into(self._found[:-1]) + step, mesh)
+            older = self._track(
+                self._cuts[:-1], cut, self._start[:-1], guess.astype(np.float32), self._contrast[:-1], False
+            )
+            end, tracked = np.concatenate([older[0], end]), np.concatenate([older[1], tracked])
+        trusted = tracked & self._near(end, mesh, self._iod[:, None])
+        return self._samples[..., :2] + (end - self._start) / np.float32(self._window.scale), trusted
+
+    def _near(self, points: np.ndarray, mesh: np.ndarray, iod: np.ndarray) -> np.ndarray:
+        """Which points of the cut (..., P, 2) lie where the mesh (P, 2) sees them, by the distance between the eyes."""
+        away = points - mesh
+        return np.hypot(away[..., 0], away[..., 1]) < _STRAY_LIMIT * self._window.scale * iod

@@ -1,12 +1,10 @@
 import json
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 from facespot.errors import NoFaceError
 from facespot.extract.face.following import FaceReport, FollowStats, choose_subject, follow_face, scan_subjects
-from facespot.extract.face.mediapipe_graphs import in_callers_thread
 from facespot.extract.face.mesh import SubjectMesh, eye_centres, implausibility, mesh_box
 from facespot.extract.face.subjects import SMALLEST_EYE_DISTANCE, Subject, _seen_whole
 from facespot.extract.reading.frames import VideoFrame
@@ -342,24 +340,6 @@ def test_mesh_is_in_pixels_of_the_whole_picture(head, mesh):
     expected = np.array([[p.x, p.y, p.z] for p in seen]) * 480
     distance = np.linalg.norm(np.subtract(*eye_centres(mesh)))
     assert np.abs(mesh - expected).mean() < 0.03 * distance
-
-
-def test_solutions_in_the_callers_thread_answer_the_same_without_threads(head):
-    import mediapipe as mp
-
-    picture = paste(background(), head, 160, 80)
-    solution = mp.solutions.face_mesh.FaceMesh
-    tasks = Path("/proc/self/task")
-    answers = []
-    for make in (solution, in_callers_thread(solution)):
-        before = set(tasks.iterdir()) if tasks.exists() else set()
-        with make(max_num_faces=1, refine_landmarks=True) as mesh:
-            seen = [mesh.process(picture).multi_face_landmarks[0].SerializeToString() for _ in range(3)]
-            own = set(tasks.iterdir()) - before if tasks.exists() else set()
-        answers.append((seen, own))
-    (expected, _), (found, threads) = answers
-    assert found == expected
-    assert not threads
 
 
 def test_plausible_and_implausible_meshes(mesh):

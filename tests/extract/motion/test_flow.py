@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from facespot.extract.motion.flow import (
+    CROP_SIZE,
     FLOW_METHODS,
     HORIZON_S,
     N_ROI,
@@ -61,9 +62,9 @@ def test_crop_window_maps_points_onto_the_same_picture_content():
 
 def test_crop_window_repeats_the_edge_outside_the_picture():
     gray = np.tile(np.arange(50, 150, dtype=np.uint8), (100, 1))
-    cut = CropWindow(-100, -100, 256).cut(gray)
-    assert np.all(cut[:, :99] == 50)
-    assert np.all(cut[:, 201:] == 149)
+    cut = CropWindow(-50, -50, CROP_SIZE).cut(gray)
+    assert np.all(cut[:, :49] == 50)
+    assert np.all(cut[:, 151:] == 149)
 
 
 @pytest.mark.parametrize("method", FLOW_METHODS)

@@ -1,0 +1,84 @@
+"""Squares of a picture: upright ones, and the turned ones that a face mesh is read from."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..shrinking import shrinkable, whole_shrink
+from .mesh_network import NETWORK_PIXELS
+
+# MediaPipe's: 1.5 times the larger extent of mesh or detection, turned until the eyes lie level.
+_SIDE_PER_FACE = 1.5
+_OUTER_EYE_CORNERS = (33, 263)  # left in the image first
+_MARGIN = 8  # pixels, after shrinking, read around the square: what blur and interpolation reach for
+_TO_NETWORK = np.float32([-NETWORK_PIXELS / 2, -NETWORK_PIXELS / 2, 0])
+
+
+def square_crop(rgb: np.ndarray, centre_x: float, centre_y: float, side: float) -> tuple[np.ndarray, int, int]:
+    """A square part of a picture, edge pixels repeated beyond its border: crop, left, top (which may be negative)."""
+    height, width = rgb.shape[:2]
+    side = max(round(side), 2)
+    left, top = round(centre_x - side / 2), round(centre_y - side / 2)
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
+    x0, y0 = min(x0, width - 1), min(y0, height - 1)
+    x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
+    part = rgb[y0:y1, x0:x1]
+    pads = (max(-top, 0), side - (y1 - y0) - max(-top, 0), max(-left, 0), side - (x1 - x0) - max(-left, 0))
+    if any(pads):
+        part = cv2.copyMakeBorder(part, *(max(p, 0) for p in pads), cv2.BORDER_REPLICATE)
+    return part, left, top
+
+
+@dataclass(frozen=True)
+class TurnedSquare:
+    """centre_x, centre_y and side in pixels of the picture; turn in radians, clockwise as the viewer sees it."""
+
+    centre_x: float
+    centre_y: float
+    side: float
+    turn: float
+
+    @classmethod
+    def around(cls, points: np.ndarray, eye_axis: np.ndarray) -> "TurnedSquare":
+        """The one to read a face in that lies within (K, 2) points. eye_axis: (2,) x, y from the left eye in the image
+        to the right one."""
+        low, high = points.min(axis=0), points.max(axis=0)
+        centre = (low + high) / 2
+        turn = float(np.arctan2(eye_axis[1], eye_axis[0]))
+        return cls(float(centre[0]), float(centre[1]), _SIDE_PER_FACE * float((high - low).max()), turn)
+
+    @classmethod
+    def around_mesh(cls, landmarks: np.ndarray) -> "TurnedSquare":
+        """The one to read a face in that was last seen with these (478, 3) landmarks."""
+        left, right = landmarks[list(_OUTER_EYE_CORNERS), :2]
+        return cls.around(landmarks[:, :2], right - left)
+
+    def cut(self, rgb: np.ndarray) -> np.ndarray:
+        """(192, 192, 3) uint8: what an (H, W, 3) picture shows there, its edge repeated beyond it."""
+        ratio = self.side / NETWORK_PIXELS
+        shrink = whole_shrink(ratio)
+        reach = self.side * (abs(np.cos(self.turn)) + abs(np.sin(self.turn))) + _MARGIN * shrink
+        picture, left, top = square_crop(rgb, self.centre_x, self.centre_y, shrink * np.ceil(reach / shrink))
+        picture = shrinkable(picture, ratio)  # without it landmarks tremble by a third more
+        step = self._axes() / shrink
+        centre = (np.array([self.centre_x - left, self.centre_y - top]) - (shrink - 1) / 2) / shrink
+        return cv2.warpAffine(
+            picture,
+            np.column_stack([step, centre - step @ np.full(2, NETWORK_PIXELS / 2)]),
+            (NETWORK_PIXELS, NETWORK_PIXELS),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+
+    def into_picture(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) float32 points of the cut in pixels of the picture, depth in the same unit."""
+        axes = np.zeros((3, 3), np.float32)
+        axes[:2, :2] = self._axes()
+        axes[2, 2] = self.side / NETWORK_PIXELS
+        return (points + _TO_NETWORK) @ axes.T + np.float32([self.centre_x, self.centre_y, 0])
+
+    def _axes(self) -> np.ndarray:
+        """(2, 2) what a pixel to the right and one down in the cut are in the picture, in its columns."""
+        along = self.side / NETWORK_PIXELS * np.array([np.cos(self.turn), np.sin(self.turn)])
+        return np.array([[along[0], -along[1]], [along[1], along[0]]])
