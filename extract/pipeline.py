@@ -8,8 +8,7 @@ grow with the length.
 """
 
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,14 +22,14 @@ from .cache import CacheKey, DamagedEntryError, FeatureCache, cache_key
 from .face.following import FaceReport, FollowStats, choose_subject, follow_face
 from .face.subjects import Looks, Subject, describe
 from .face.watching import SLOWEST_PERIOD_S, Watch
-from .features import SNIPPET_STEPS, FaceFeatures
+from .features import FaceFeatures
 from .motion.snippets import TickRow, build_snippets
 from .options import ExtractOptions
 from .reading.frames import FaceFrame, VideoFrame
 from .reading.stream import PendingFrame, VideoStream
 from .reading.thinning import thin_to_clock
 from .reading.video import check_source, open_video
-from .regions import KEPT_MESH_POINTS, ROI_NAMES
+from .spool import RowSpool
 from .threads import in_background, single_threaded_opencv
 from .timebase import Timebase
 
@@ -105,7 +104,8 @@ def _extract(path: Path, options: ExtractOptions, fps: float | None, progress: P
         headway.total = stream.n_frames_hint
         stats = FollowStats()
         if not watch.gave_up:
-            read(watch.frames(stream.pending()), stream, watch.guess, stats, options, watch.frame_times, spool, headway)
+            frames = watch.frames(stream.pending())
+            spool.fill(read_rows(frames, stream, watch.guess, stats, options, watch.frame_times, headway))
         if watch.gave_up:
             rest = in_background(watch.look_on(stream.pending()), _queue_depth(stream))
             with closing(rest):
@@ -124,36 +124,35 @@ def _extract(path: Path, options: ExtractOptions, fps: float | None, progress: P
     if features is None:
         stats, frame_times = FollowStats(), list[float]()
         with open_video(path, fps) as stream, RowSpool() as spool, single_threaded_opencv():
-            read(_needed_frames(stream, frame_times), stream, subject, stats, options, frame_times, spool, headway)
+            frames = _needed_frames(stream, frame_times)
+            spool.fill(read_rows(frames, stream, subject, stats, options, frame_times, headway))
             features = FaceFeatures(*spool.arrays(), timebase=Timebase(np.array(frame_times)))
     timebase = features.timebase
     headway.end(timebase.n_frames)
     return described(features, stream, subjects, subject, stats, options)
 
 
-def read(
+def read_rows(
     pictures: Iterator[VideoFrame],
     stream: VideoStream,
     subject: Looks,
     stats: FollowStats,
     options: ExtractOptions,
     frame_times: list[float],
-    spool: "RowSpool",
     headway: Callable[[int], None],
-) -> None:
-    """Follow a face through the pictures and append the rows of all ticks to the spool. frame_times: grows as the
-    pictures are read; in the end it tells how many ticks there are. headway: called with the frames done."""
+) -> Generator[TickRow, None, None]:
+    """Follow a face through the pictures: a row for every tick. frame_times: grows as the pictures are read; in the end
+    it tells how many ticks there are. headway: called with the frames done. To be closed where it is not read to its
+    end."""
     ready = in_background(pictures, _queue_depth(stream))
     faces = in_background(follow_face(ready, subject, stats))
     try:
-        rows = build_snippets(
+        yield from build_snippets(
             _watched(faces, headway),
             flow=options.flow,
             alignment=options.alignment,
             n_ticks=lambda: Timebase(np.array(frame_times)).n_ticks,
         )
-        for row in rows:
-            spool.append(row)
     finally:
         # Also when a stage after it failed: the decoder must be at rest before it is closed.
         faces.close()
@@ -243,42 +242,6 @@ def _needed_frames(stream: VideoStream, frame_times: list[float]) -> Iterator[Vi
         developed = frame.develop()
         if developed is not None:
             yield developed
-
-
-class RowSpool:
-    """Collects rows in temporary files and gives them back as memory-mapped arrays that outlive it."""
-
-    def __init__(self) -> None:
-        self._layout = {
-            "snippets": (np.float16, (SNIPPET_STEPS, len(ROI_NAMES), 2)),
-            "landmarks": (np.float32, (len(KEPT_MESH_POINTS), 3)),
-            "segment": (np.int32, ()),
-        }
-        self._files = [tempfile.TemporaryFile() for _ in self._layout]  # noqa: SIM115 - closed by __exit__
-        self._n_rows = 0
-
-    def __enter__(self) -> "RowSpool":
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        for file in self._files:
-            file.close()
-
-    def append(self, row: TickRow) -> None:
-        for file, value, (dtype, _) in zip(
-            self._files, (row.snippet, row.landmarks, row.segment), self._layout.values(), strict=True
-        ):
-            file.write(np.asarray(value, dtype).tobytes())
-        self._n_rows += 1
-
-    def arrays(self) -> list[np.ndarray]:
-        """[(N, 17, 10, 2) float16, (N, K, 3) float32, (N,) int32] of the rows so far, read-only."""
-        for file in self._files:
-            file.flush()
-        return [
-            np.memmap(file, dtype, mode="r", shape=(self._n_rows, *shape))
-            for file, (dtype, shape) in zip(self._files, self._layout.values(), strict=True)
-        ]
 
 
 def _refuse_useless(path: Path, features: FaceFeatures, report: FaceReport, seen: str) -> None:

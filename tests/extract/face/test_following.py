@@ -1,5 +1,4 @@
 import json
-import threading
 from pathlib import Path
 
 import numpy as np
