@@ -1,7 +1,7 @@
 """facespot: macro- and micro-expression spotting in raw, untrimmed video.
 
-`facespot.spot("video.mp4")` goes the whole way, `facespot.spot_many` for many recordings, `Spotter` and
-`extract_features` step by step; everything else is in the subpackages.
+`facespot.spot("video.mp4")` goes the whole way, `facespot.spot_many` for many recordings, `facespot.follow` while one
+is still being made, `Spotter` and `extract_features` step by step; everything else is in the subpackages.
 """
 
 from importlib import import_module
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .extract.pipeline import extract_features
     from .spotting.datasets.spot_tables import read_spots
     from .spotting.intervals import Interval
+    from .spotting.live import follow
     from .spotting.many import SpotBatch, spot_many
     from .spotting.result import SpotResult
     from .spotting.spotter import Spotter, spot
@@ -29,6 +30,7 @@ _LAZY = {
     "SpotResult": ".spotting.result",
     "Spotter": ".spotting.spotter",
     "extract_features": ".extract.pipeline",
+    "follow": ".spotting.live",
     "read_spots": ".spotting.datasets.spot_tables",
     "spot": ".spotting.spotter",
     "spot_many": ".spotting.many",
@@ -44,6 +46,7 @@ __all__ = [
     "__version__",
     "errors",
     "extract_features",
+    "follow",
     "read_spots",
     "spot",
     "spot_many",

@@ -1,21 +1,16 @@
-"""Peak memory of spotting a short and a long recording of one face, or of a training step at the published size.
-
-python benchmarks/memory.py [--minutes M]
-python benchmarks/memory.py --training [--ticks N] [--precision float32|bf16]
+"""Memory of spotting a short and a long recording of one face, at its peak and over time:
+python benchmarks/memory.py [--minutes M] [--side PIXELS] [--plot FILE]
 
 The recordings are made on the spot: the bundled sample, forwards and backwards in turn so that the face never jumps
 and the whole is one unbroken segment, which is what takes the most memory. Each is spotted in a process of its own.
-So is the step taken: one simulated video of the longest kind in CAS(ME)^2 (148 s at 30 frames a second) with ten
-expressions, in the third stage of the labels, where every term of the loss has a part.
 """
 
 import multiprocessing
 import resource
 import sys
 import tempfile
-import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -23,12 +18,15 @@ import click
 
 FPS = 30
 SHORT_MINUTES = 1.0
-POINTS = 10  # expressions that are learnt from
+STATM = Path("/proc/self/statm")
+_COURSE_STEP_MINUTES = 0.1
 _PER_MEBIBYTE = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss
 
 
-def make_recording(sample: Path, video: Path, minutes: float) -> int:
+def make_recording(sample: Path, video: Path, minutes: float, side: int | None = None) -> int:
     """Write `minutes` of the sample, there and back again and again; returns the number of frames.
+
+    side: pixels across, by default as many as the sample has.
 
     It is coded once and its packets repeated, so that half an hour takes seconds to make.
     """
@@ -37,8 +35,11 @@ def make_recording(sample: Path, video: Path, minutes: float) -> int:
     import av
 
     with av.open(str(sample)) as source:
-        there = [frame.to_ndarray(format="yuv420p") for frame in source.decode(video=0)]
         size = source.streams.video[0].width, source.streams.video[0].height
+        if side is not None:
+            size = side, side
+        shrunk = (frame.reformat(*size, format="yuv420p", interpolation="AREA") for frame in source.decode(video=0))
+        there = [frame.to_ndarray() for frame in shrunk]
     unit = io.BytesIO()
     with av.open(unit, "w", format="mp4") as container:
         # Without B-frames a packet's time is its place, and the joints need no care.
@@ -67,75 +68,76 @@ def make_recording(sample: Path, video: Path, minutes: float) -> int:
     return n_frames
 
 
-def peak_of_spotting(video: Path) -> tuple[float, float, int]:
-    """Peak resident memory in MiB of a process that only spots the recording, the share of it in which the face was
-    followed, and the number of unbroken segments."""
+@dataclass(frozen=True)
+class Spotting:
+    """peak: resident memory of a process that only spots a recording, MiB. coverage: share of the recording in which
+    the face was followed. segments: unbroken ones. disk: of the features in temporary files, MiB. course: (minutes of the
+    recording done, resident MiB then); empty where the system does not tell."""
+
+    peak: float
+    coverage: float
+    segments: int
+    disk: float
+    course: list[tuple[float, float]]
+
+
+def peak_of_spotting(video: Path) -> Spotting:
+    """In this process, which should do nothing else."""
     import facespot
 
-    result = facespot.spot(video, device="cpu")
-    segments = result.provenance["extraction"]["face_report"]["segments"]
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _PER_MEBIBYTE, result.coverage, segments
+    course: list[tuple[float, float]] = []
 
+    def note(done: int, _: int | None) -> None:
+        minutes = done / (60 * FPS)
+        if STATM.exists() and (not course or minutes - course[-1][0] >= _COURSE_STEP_MINUTES):
+            course.append((minutes, int(STATM.read_text().split()[1]) * resource.getpagesize() / 2**20))
 
-def peak_of_training(ticks: int, precision: str) -> tuple[float, float, float, float]:
-    """Peak resident memory in MiB before and after one step on a video of so many ticks, processor seconds, loss."""
-    import numpy as np
-    from facespot.extract.features import FaceFeatures
-    from facespot.extract.timebase import Timebase
-    from facespot.spotting.intervals import Point
-    from facespot.spotting.learning.from_points import PointTrainer
-    from facespot.spotting.learning.point_videos import PointVideo
-    from facespot.spotting.learning.recipes import PointRecipe
-    from facespot.spotting.simulation.anatomy import draw_person
-    from facespot.spotting.simulation.sensor import observe
-    from facespot.spotting.simulation.timeline import perform
-
-    rng = np.random.default_rng(0)
-    person = draw_person(rng)
-    performance = perform(person, ticks, rng, busy=0.4, speech=0.0)
-    seen = observe(person, performance, rng)
-    features = FaceFeatures(seen.snippets, seen.landmarks, np.zeros(ticks, np.int32), Timebase(np.arange(ticks) / FPS))
-    points = sorted({Point(e.apex, e.type) for e in performance.events})[:POINTS]
-    recipe = replace(PointRecipe.preset("casme2", "journal", "paper"), batch=1, precision=precision)
-    trainer = PointTrainer([PointVideo("twin", "s", "v", features, tuple(points))], recipe)
-    trainer.epoch = sum(recipe.labels.stage_epochs)
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _PER_MEBIBYTE, time.process_time()
-    loss = trainer.run_epoch().terms["total"]
+    features = facespot.extract_features(video, progress=note)
+    result = facespot.Spotter.load(device="cpu").spot(features)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _PER_MEBIBYTE
-    return before, peak, time.process_time() - start, loss
+    disk = sum(array.nbytes for array in (features.snippets, features.landmarks, features.segment)) / 2**20
+    segments = result.provenance["extraction"]["face_report"]["segments"]
+    return Spotting(peak, result.coverage, segments, disk, course)
+
+
+def draw(spotted: Spotting, path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(*zip(*spotted.course, strict=True), label="while its features are made")
+    axes.axhline(spotted.peak, color="0.5", linestyle="--", label="peak, the network included")
+    axes.set(xlabel="minutes of the recording done", ylabel="resident memory, MiB", ylim=(0, 1.15 * spotted.peak))
+    axes.set_xlim(0, spotted.course[-1][0])
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=120)
 
 
 @click.command(help=__doc__)
 @click.option("--minutes", default=30.0, show_default=True, help="length of the long recording")
-@click.option("--training", is_flag=True, help="a training step instead")
-@click.option("--ticks", default=4440, show_default=True, help="length of the video that is learnt from")
-@click.option("--precision", type=click.Choice(["float32", "bf16"]), default="float32", show_default=True)
-def main(minutes: float, training: bool, ticks: int, precision: str) -> None:
-    fresh = multiprocessing.get_context("spawn")
-    if training:
-        with ProcessPoolExecutor(1, mp_context=fresh) as learner:
-            before, peak, seconds, loss = learner.submit(peak_of_training, ticks, precision).result()
-        click.echo(
-            f"a step on {ticks} ticks at the published size, {precision}: peak {peak / 1024:.2f} GiB "
-            f"({peak * 2**20 / 1e9:.2f} GB; {before:.0f} MiB before it), {seconds:.0f} s of processor time, "
-            f"loss {loss:.4f}"
-        )
-        return
+@click.option("--side", type=int, help="pixels across, instead of the sample's own")
+@click.option("--plot", type=click.Path(path_type=Path), help="draw the long recording's memory over time")
+def main(minutes: float, side: int | None, plot: Path | None) -> None:
     peaks = []
+    fresh = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder, as_file(files("facespot.samples") / "astronaut.mp4") as sample:
         for length in (SHORT_MINUTES, minutes):
             video = Path(folder) / f"{length:g}_minutes.mp4"
             # This process stays small: a child's peak counts from what its parent holds.
             with ProcessPoolExecutor(1, mp_context=fresh) as maker:
-                n_frames = maker.submit(make_recording, sample, video, length).result()
+                n_frames = maker.submit(make_recording, sample, video, length, side).result()
             with ProcessPoolExecutor(1, mp_context=fresh) as spotter:
-                peak, coverage, segments = spotter.submit(peak_of_spotting, video).result()
-            peaks.append(peak)
+                spotted = spotter.submit(peak_of_spotting, video).result()
+            peaks.append(spotted.peak)
             click.echo(
-                f"{length:g} min, {n_frames} frames: peak {peak:.0f} MiB "
-                f"(face followed in {100 * coverage:.0f} %, {segments} unbroken)"
+                f"{length:g} min, {n_frames} frames: peak {spotted.peak:.0f} MiB, {spotted.disk:.0f} MiB of files "
+                f"(face followed in {100 * spotted.coverage:.0f} %, {spotted.segments} unbroken)"
             )
+            for minute, resident in spotted.course[:: max(len(spotted.course) // 8, 1)]:
+                click.echo(f"  at {minute:5.1f} min {resident:5.0f} MiB")
     click.echo(f"ratio {peaks[1] / peaks[0]:.3f}")
+    if plot is not None:
+        draw(spotted, plot)
 
 
 if __name__ == "__main__":

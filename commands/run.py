@@ -11,7 +11,7 @@ import click
 from ..errors import FacespotError
 from ..spotting.output.formats import get_writer
 from .console import Console, reporting
-from .options import FILE, FOLDER, VIDEOS, SectionedCommand, shared
+from .options import FILE, FOLDER, SectionedCommand, shared
 
 if TYPE_CHECKING:
     from ..extract.features import FaceFeatures
@@ -28,10 +28,11 @@ SUMMARY_NAME = "summary.csv"
     sections={
         "What to report": ("kind", "min_confidence", "face"),
         "What to write": ("output", "formats", "plot", "report", "segments", "quiet"),
+        "Live": ("following", "camera"),
         "How to work": ("fps", "jobs", "patience", "cache", "model", "weights", "decoding", "device"),
     },
 )
-@VIDEOS
+@click.argument("videos", nargs=-1, metavar="VIDEO...", type=FILE)
 @click.option("-o", "--output", type=FOLDER, metavar="DIR", help="Write here instead of beside the video.")
 @shared("format")
 @click.option("--plot", is_flag=True, help="Also draw VIDEO.spots.png.")
@@ -42,6 +43,14 @@ SUMMARY_NAME = "summary.csv"
     metavar="FILE",
     help="Table of what was shown when (stimulus, start, end, perhaps video): a column, and rows of the summary.",
 )
+@click.option(
+    "--follow",
+    "following",
+    is_flag=True,
+    help="Print each expression as soon as it is sure, while the VIDEO is read or still written; also of a pipe (-) or "
+    "an address such as rtsp://...",
+)
+@click.option("--camera", metavar="N", help="Follow a camera, by number or name, until Ctrl-C.")
 @shared("type")
 @shared("min-confidence")
 @shared("face")
@@ -62,6 +71,8 @@ def run(
     plot: bool,
     report: bool,
     segments: Path | None,
+    following: bool,
+    camera: str | None,
     kind: str,
     min_confidence: tuple[float, float] | None,
     face: str | int,
@@ -86,11 +97,22 @@ def run(
     from .naming import make_folder, output_names
 
     console = Console(quiet)
-    batch = Batch(console, videos, fps)
+    live = following or camera is not None
+    _check_sources(videos, following, camera, plot or report or segments is not None)
+    batch = Batch(console, () if live else videos, fps)
     if output is not None:
         make_folder(output)
     for name in formats:
         get_writer(name).check()
+    types = None if kind == "all" else kind
+    if live:
+        from .live import LiveOrder, follow_one
+
+        source = videos[0] if videos else Path(camera or "")
+        wanted = LiveOrder(source, camera is not None, weights, device, decoding, min_confidence, types, face, fps)
+        path, result, written = follow_one(console, wanted, formats, output)
+        _report(console, path, _Spotted(result, written))
+        return
     stimuli = () if segments is None else _read_segments(segments)
     order = _Order(
         face,
@@ -100,7 +122,7 @@ def run(
         decoding,
         model,
         min_confidence,
-        None if kind == "all" else kind,
+        types,
         formats,
         plot,
         report,
@@ -122,6 +144,18 @@ def run(
     done = [results[job.path] for job in work if job.path in results]
     summarised = len(work) < 2 or not done or _summarise(console, done, stimuli, output)
     sys.exit(batch.finish() or (0 if summarised else FacespotError.exit_code))
+
+
+def _check_sources(videos: tuple[Path, ...], following: bool, camera: str | None, more: bool) -> None:
+    """Raises UsageError for sources that do not go together, and for what needs a finished recording."""
+    if camera is not None and videos:
+        raise click.UsageError("--camera takes no VIDEO")
+    if camera is None and not videos:
+        raise click.UsageError("Missing argument 'VIDEO...'.")
+    if following and len(videos) > 1:
+        raise click.UsageError("--follow takes one VIDEO")
+    if more and (following or camera is not None):
+        raise click.UsageError("--plot, --report and --segments want a finished recording; run it again for them")
 
 
 @dataclass(frozen=True)

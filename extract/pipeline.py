@@ -1,13 +1,15 @@
 """From a recording to its features: the one function that runs every stage of extraction.
 
-Two passes over the recording, both streamed. The first looks at four pictures a second to see who is there; the
-second follows the chosen face through every picture. Decoding, face mesh and optical flow run in a thread each, so
-that two cores are busy. Finished rows go to a temporary file: memory does not grow with the length.
+The recording is read once, streamed: four pictures a second are looked at to see who is there, and the face that seems
+to be the one is followed through every picture a little behind (`face.watching`). Where the whole recording says that
+it was another's turn, or where that was open all along, it is read a second time. Decoding and looking, face mesh, and
+optical flow run in a thread each, so that two cores are busy. Finished rows go to a temporary file: memory does not
+grow with the length.
 """
 
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +19,17 @@ import numpy as np
 from ..errors import CacheError, NoFaceError, NotAVideoError, TooShortError
 from ..version import __version__
 from .cache import CacheKey, DamagedEntryError, FeatureCache, cache_key
-from .face.following import FaceReport, FollowStats, choose_subject, follow_face, scan_subjects
-from .face.subjects import SCAN_PERIOD_S, Subject, describe
-from .features import SNIPPET_STEPS, FaceFeatures
+from .face.following import FaceReport, FollowStats, choose_subject, follow_face
+from .face.subjects import Looks, Subject, describe
+from .face.watching import SLOWEST_PERIOD_S, Watch
+from .features import FaceFeatures
 from .motion.snippets import TickRow, build_snippets
 from .options import ExtractOptions
 from .reading.frames import FaceFrame, VideoFrame
 from .reading.stream import PendingFrame, VideoStream
 from .reading.thinning import thin_to_clock
 from .reading.video import check_source, open_video
-from .regions import KEPT_MESH_POINTS, ROI_NAMES
+from .spool import RowSpool
 from .threads import in_background, single_threaded_opencv
 from .timebase import Timebase
 
@@ -34,9 +37,6 @@ Progress = Callable[[int, int | None], None]
 
 # Half a snippet. Shorter, and a tick sees neither a rise nor a fall completed.
 MIN_TICKS = 9
-# Half of the pictures further apart than this is no video of a face. Its clock, mostly a damaged frame rate, would
-# fill the disk with empty ticks.
-SLOWEST_PERIOD_S = 1.0
 _QUEUED_BYTES = 96 << 20  # of pictures that wait between two stages
 _MOST_QUEUED = 8
 
@@ -53,8 +53,8 @@ def extract_features(
     """Features of one recording, from `cache` if it holds them; otherwise extracted, and stored there if one is given.
 
     fps: pictures a second of a folder of images; says nothing about a file. must_store: features that cannot be stored
-    are an error, where they are a warning otherwise. progress: called as (frames done, frames in all or None) from the
-    calling thread; the first pass keeps calling with 0 done, since only it finds out how many frames there are.
+    are an error, where they are a warning otherwise. progress: called as (frames done, frames in all as far as known)
+    from the calling thread; where the recording is read twice, it repeats a number until that is passed.
     snippets are float16, landmarks float32, memory-mapped. `provenance` holds source, options, library_version,
     coverage, face_report and warnings (sentences for the user).
     Raises VideoNotFoundError, NotAVideoError, NoFaceError (with what was seen), TooShortError, with `must_store`
@@ -99,38 +99,81 @@ def features_key(path: Path, options: ExtractOptions, *, fps: float | None = Non
 
 
 def _extract(path: Path, options: ExtractOptions, fps: float | None, progress: Progress | None) -> FaceFeatures:
-    subjects, n_frames = _scan(path, fps, progress)
-    try:
-        subject = choose_subject(subjects, options.face)
-    except NoFaceError as error:
-        raise NoFaceError(f"{path}: {error}") from error
-    stats = FollowStats()
-    frame_times: list[float] = []
-    with open_video(path, fps) as stream, _RowSpool() as spool, single_threaded_opencv():
-        pictures = in_background(_needed_frames(stream, frame_times), _queue_depth(stream))
-        faces = in_background(follow_face(pictures, subject, stats))
+    headway = _Headway(progress)
+    with open_video(path, fps) as stream, Watch(options.face) as watch, RowSpool() as spool, single_threaded_opencv():
+        headway.total = stream.n_frames_hint
+        stats = FollowStats()
+        if not watch.gave_up:
+            frames = watch.frames(stream.pending())
+            spool.fill(read_rows(frames, stream, watch.guess, stats, options, watch.frame_times, headway))
+        if watch.gave_up:
+            rest = in_background(watch.look_on(stream.pending()), _queue_depth(stream))
+            with closing(rest):
+                for _ in rest:
+                    headway(0)
+        subjects = watch.subjects()
+        _refuse_slides(path, watch.frame_times)
         try:
-            rows = build_snippets(
-                _watched(faces, n_frames, progress),
-                flow=options.flow,
-                alignment=options.alignment,
-                n_ticks=lambda: Timebase(np.array(frame_times)).n_ticks,
-            )
-            for row in rows:
-                spool.append(row)
-        finally:
-            # Also when a stage after it failed: the decoder must be at rest before it is closed.
-            faces.close()
-            pictures.close()
-        timebase = Timebase(np.array(frame_times))
-        features = FaceFeatures(*spool.arrays(), timebase=timebase)
-        if progress is not None:
-            progress(timebase.n_frames, timebase.n_frames)
+            subject = choose_subject(subjects, options.face)
+        except NoFaceError as error:
+            raise NoFaceError(f"{path}: {error}") from error
+        headway.total = len(watch.frame_times)
+        features = None
+        if not watch.gave_up and watch.guess.is_of(subject):
+            features = FaceFeatures(*spool.arrays(), timebase=Timebase(np.array(watch.frame_times)))
+    if features is None:
+        stats, frame_times = FollowStats(), list[float]()
+        with open_video(path, fps) as stream, RowSpool() as spool, single_threaded_opencv():
+            frames = _needed_frames(stream, frame_times)
+            spool.fill(read_rows(frames, stream, subject, stats, options, frame_times, headway))
+            features = FaceFeatures(*spool.arrays(), timebase=Timebase(np.array(frame_times)))
+    timebase = features.timebase
+    headway.end(timebase.n_frames)
+    return described(features, stream, subjects, subject, stats, options)
+
+
+def read_rows(
+    pictures: Iterator[VideoFrame],
+    stream: VideoStream,
+    subject: Looks,
+    stats: FollowStats,
+    options: ExtractOptions,
+    frame_times: list[float],
+    headway: Callable[[int], None],
+) -> Generator[TickRow, None, None]:
+    """Follow a face through the pictures: a row for every tick. frame_times: grows as the pictures are read; in the end
+    it tells how many ticks there are. headway: called with the frames done. To be closed where it is not read to its
+    end."""
+    ready = in_background(pictures, _queue_depth(stream))
+    faces = in_background(follow_face(ready, subject, stats))
+    try:
+        yield from build_snippets(
+            _watched(faces, headway),
+            flow=options.flow,
+            alignment=options.alignment,
+            n_ticks=lambda: Timebase(np.array(frame_times)).n_ticks,
+        )
+    finally:
+        # Also when a stage after it failed: the decoder must be at rest before it is closed.
+        faces.close()
+        ready.close()
+
+
+def described(
+    features: FaceFeatures,
+    stream: VideoStream,
+    subjects: list[Subject],
+    subject: Subject,
+    stats: FollowStats,
+    options: ExtractOptions,
+) -> FaceFeatures:
+    """The features with their provenance. Raises NoFaceError or TooShortError for those that are of no use."""
+    timebase = features.timebase
     report = FaceReport.of(subjects, subject, stats)
-    _refuse_useless(path, features, report, describe(subjects))
+    _refuse_useless(stream.path, features, report, describe(subjects))
     provenance: dict[str, Any] = {
         "source": {
-            "path": str(path),
+            "path": str(stream.path),
             "width": stream.width,
             "height": stream.height,
             "nominal_fps": stream.fps,
@@ -149,31 +192,31 @@ def _extract(path: Path, options: ExtractOptions, fps: float | None, progress: P
     return replace(features, provenance=provenance)
 
 
-def _scan(path: Path, fps: float | None, progress: Progress | None) -> tuple[list[Subject], int]:
-    """Who is in the recording, and how many frames it really has."""
-    times: list[float] = []
-    with open_video(path, fps) as stream:
+class _Headway:
+    """Tells the caller how many frames are done; a second reading tells nothing until it has come further."""
 
-        def sampled() -> Iterator[VideoFrame]:
-            due = 0.0
-            for frame in stream.pending():
-                times.append(frame.time)
-                if frame.time >= due and (developed := frame.develop()) is not None:
-                    due = frame.time + SCAN_PERIOD_S - 1e-3
-                    yield developed
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._done = 0
+        self.total: int | None = None
 
-        looks = in_background(sampled(), _queue_depth(stream))
-        try:
-            subjects = scan_subjects(_watched_scan(looks, stream.n_frames_hint, progress))
-        finally:
-            looks.close()
-    period_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    def __call__(self, done: int) -> None:
+        self._done = max(self._done, done)
+        if self._progress is not None:
+            self._progress(self._done, self.total)
+
+    def end(self, n_frames: int) -> None:
+        if self._progress is not None:
+            self._progress(n_frames, n_frames)
+
+
+def _refuse_slides(path: Path, frame_times: list[float]) -> None:
+    period_s = float(np.median(np.diff(frame_times))) if len(frame_times) > 1 else 0.0
     if period_s > SLOWEST_PERIOD_S:
         raise NotAVideoError(
             f"{path}: its pictures are {period_s:.3g} s apart, too far to see an expression; "
             "the frame rate is damaged, or this is a slide show"
         )
-    return subjects, len(times)
 
 
 def _queue_depth(stream: VideoStream) -> int:
@@ -181,20 +224,10 @@ def _queue_depth(stream: VideoStream) -> int:
     return int(np.clip(_QUEUED_BYTES // (3 * stream.width * stream.height), 1, _MOST_QUEUED))
 
 
-def _watched_scan(
-    frames: Iterable[VideoFrame], n_frames_hint: int | None, progress: Progress | None
-) -> Iterator[VideoFrame]:
-    for frame in frames:
-        if progress is not None:
-            progress(0, n_frames_hint)
-        yield frame
-
-
-def _watched(frames: Iterable[FaceFrame], n_frames: int, progress: Progress | None) -> Iterator[FaceFrame]:
+def _watched(frames: Iterable[FaceFrame], headway: Callable[[int], None]) -> Iterator[FaceFrame]:
     for frame in frames:
         yield frame
-        if progress is not None:
-            progress(frame.index + 1, n_frames)
+        headway(frame.index + 1)
 
 
 def _needed_frames(stream: VideoStream, frame_times: list[float]) -> Iterator[VideoFrame]:
@@ -209,42 +242,6 @@ def _needed_frames(stream: VideoStream, frame_times: list[float]) -> Iterator[Vi
         developed = frame.develop()
         if developed is not None:
             yield developed
-
-
-class _RowSpool:
-    """Collects rows in temporary files and gives them back as memory-mapped arrays that outlive it."""
-
-    def __init__(self) -> None:
-        self._layout = {
-            "snippets": (np.float16, (SNIPPET_STEPS, len(ROI_NAMES), 2)),
-            "landmarks": (np.float32, (len(KEPT_MESH_POINTS), 3)),
-            "segment": (np.int32, ()),
-        }
-        self._files = [tempfile.TemporaryFile() for _ in self._layout]  # noqa: SIM115 - closed by __exit__
-        self._n_rows = 0
-
-    def __enter__(self) -> "_RowSpool":
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        for file in self._files:
-            file.close()
-
-    def append(self, row: TickRow) -> None:
-        for file, value, (dtype, _) in zip(
-            self._files, (row.snippet, row.landmarks, row.segment), self._layout.values(), strict=True
-        ):
-            file.write(np.asarray(value, dtype).tobytes())
-        self._n_rows += 1
-
-    def arrays(self) -> list[np.ndarray]:
-        """[(N, 17, 10, 2) float16, (N, K, 3) float32, (N,) int32] of the rows so far, read-only."""
-        for file in self._files:
-            file.flush()
-        return [
-            np.memmap(file, dtype, mode="r", shape=(self._n_rows, *shape))
-            for file, (dtype, shape) in zip(self._files, self._layout.values(), strict=True)
-        ]
 
 
 def _refuse_useless(path: Path, features: FaceFeatures, report: FaceReport, seen: str) -> None:

@@ -87,9 +87,7 @@ class Normed(nn.Module):
             return self.inner(x, self.norm(x))
         own = [p for name, p in self.named_parameters() if not name.startswith("norm.")]
         affine = self.norm.weight, self.norm.bias
-        return normed_in_chunks(
-            self.inner, self.norm.scale_and_shift, affine, self.norm.eps, own, x, TRAINING_CHUNK
-        )
+        return normed_in_chunks(self.inner, self.norm.scale_and_shift, affine, self.norm.eps, own, x, TRAINING_CHUNK)
 
 
 def _too_many(module: nn.Module, snippets: Tensor) -> bool:

@@ -14,7 +14,8 @@ import numpy as np
 from ..reading.frames import FaceFrame, VideoFrame
 from .cuts import SuddenChange, thumbnail
 from .mesh import SubjectMesh, eye_centres, implausibility
-from .subjects import Subject, choose_subject, portrait, scan_subjects
+from .subjects import Looks, Subject, choose_subject, scan_subjects
+from .tracks import portrait
 
 __all__ = ["FaceReport", "FollowStats", "choose_subject", "follow_face", "scan_subjects"]
 
@@ -92,7 +93,7 @@ def _agrees(mesh: np.ndarray, expected: np.ndarray) -> bool:
 class _Look:
     """Finds the subject's mesh in each frame and tells whether it continues the one before."""
 
-    def __init__(self, subject: Subject, mesh: SubjectMesh, stats: FollowStats) -> None:
+    def __init__(self, subject: Looks, mesh: SubjectMesh, stats: FollowStats) -> None:
         self._subject, self._mesh, self._stats = subject, mesh, stats
         self._picture_change = SuddenChange(_PICTURE_CUT_FLOOR)
         self._face_change = SuddenChange(_FACE_CUT_FLOOR)
@@ -218,9 +219,7 @@ class _Segments:
         self._held = []
 
 
-def follow_face(
-    frames: Iterable[VideoFrame], subject: Subject, stats: FollowStats | None = None
-) -> Iterator[FaceFrame]:
+def follow_face(frames: Iterable[VideoFrame], subject: Looks, stats: FollowStats | None = None) -> Iterator[FaceFrame]:
     """The same frames, in order, each with the subject's face mesh or without; `stats` counts along.
 
     A new segment begins at a hard cut, where the face moves, grows or changes its looks in one frame by more than a

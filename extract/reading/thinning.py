@@ -1,9 +1,13 @@
 """Thinning of video faster than the clock, before anything costly looks at its pictures."""
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from ..timebase import CLOCK_HZ
 from .frames import VideoFrame
+from .stream import PendingFrame
+
+Frame = TypeVar("Frame", VideoFrame, PendingFrame)
 
 # Frames this far apart (in clock periods) or farther all pass: jittered 30 fps must not lose a picture to a tick that
 # happens to fall just beyond the halfway mark.
@@ -11,7 +15,7 @@ _ALWAYS_KEPT_SPACING = 0.75
 _END_SLACK_S = 1e-3  # the slack with which Timebase counts its last tick
 
 
-def thin_to_clock(frames: Iterable[VideoFrame], rate: float = CLOCK_HZ) -> Iterator[VideoFrame]:
+def thin_to_clock(frames: Iterable[Frame], rate: float = CLOCK_HZ) -> Iterator[Frame]:
     """Drop the frames that no tick of a `rate` Hz clock would use.
 
     A frame passes when it is the nearest one to some tick (`Timebase.frame_of_tick`; the earlier of two),
@@ -21,8 +25,8 @@ def thin_to_clock(frames: Iterable[VideoFrame], rate: float = CLOCK_HZ) -> Itera
     if not rate > 0:
         raise ValueError("the clock rate must be positive")
     tick = 0  # first tick no frame has been found for yet
-    before: VideoFrame | None = None
-    current: VideoFrame | None = None
+    before: Frame | None = None
+    current: Frame | None = None
     wanted = False
     for following in frames:
         if current is not None:

@@ -38,7 +38,7 @@ def open_video(path: str | os.PathLike[str], fps: float | None = None) -> VideoS
     """
     path = Path(path)
     check_source(path)
-    return ImageFolder(path, fps) if path.is_dir() else _VideoFile(path)
+    return ImageFolder(path, fps) if path.is_dir() else VideoFile(path)
 
 
 def check_source(path: Path) -> None:
@@ -49,26 +49,19 @@ def check_source(path: Path) -> None:
     try:
         found = path.exists()
     except OSError as error:
-        reason = f"cannot be looked at ({_reason(error)}); check its name and permissions"
-        raise NotAVideoError(f"{path}: {reason}") from error
+        why = f"cannot be looked at ({reason(error)}); check its name and permissions"
+        raise NotAVideoError(f"{path}: {why}") from error
     if not found:
         raise VideoNotFoundError(f"{path}: no such file or folder; check the name")
     if not (path.is_dir() or path.is_file()):
         raise NotAVideoError(f"{path}: is neither a file nor a folder; give a video file or a folder of images")
 
 
-class _VideoFile(VideoStream):
+class VideoFile(VideoStream):
+    """A recording in a file; see `live` for those that are not one."""
+
     def __init__(self, path: Path) -> None:
-        try:
-            # An absolute name behind "file:" keeps FFmpeg from reading "a:b.mp4" as a protocol; the whitelist keeps
-            # playlists from reaching into the network.
-            self._container = av.open(
-                f"file:{path.absolute()}", metadata_errors="replace", options={"protocol_whitelist": "file"}
-            )
-        except PermissionError as error:
-            raise NotAVideoError(f"{path}: may not be read; change its permissions") from error
-        except (av.FFmpegError, ValueError) as error:
-            raise NotAVideoError(f"{path}: {_why_unreadable(path, error)}") from error
+        self._container = self._open(path)
         streams = [s for s in self._container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not streams or self._container.format.name in _TEXT_ART_FORMATS:
             self._container.close()
@@ -89,6 +82,19 @@ class _VideoFile(VideoStream):
         self._stated_s = stated_s if stated_s and stated_s > 0 else None
         hint = self._stream.frames or (round(self._stated_s * fps) if self._stated_s else None)
         super().__init__(path, fps, hint)
+
+    def _open(self, path: Path) -> av.container.InputContainer:
+        try:
+            # An absolute name behind "file:" keeps FFmpeg from reading "a:b.mp4" as a protocol; the whitelist keeps
+            # playlists from reaching into the network.
+            return av.open(f"file:{path.absolute()}", metadata_errors="replace", options={"protocol_whitelist": "file"})
+        except PermissionError as error:
+            raise NotAVideoError(f"{path}: may not be read; change its permissions") from error
+        except (av.FFmpegError, ValueError) as error:
+            raise NotAVideoError(f"{path}: {_why_unreadable(path, error)}") from error
+
+    def _missing_end(self) -> str | None:
+        return missing_end(self.path, self._container.format.name)
 
     def close(self) -> None:
         self._container.close()
@@ -111,16 +117,19 @@ class _VideoFile(VideoStream):
         whole_s = (self._container.duration or 0) / av.time_base
         return max(self._stated_s or 0, whole_s) or None
 
+    def _packets(self) -> Iterator[av.Packet]:
+        return self._container.demux(self._stream)
+
     def _frames(self) -> Iterator[av.VideoFrame]:
         """Decoded frames, past every packet that fails."""
-        packets = self._container.demux(self._stream)
+        packets = self._packets()
         while True:
             try:
                 packet = next(packets)
             except (StopIteration, EOFError):
                 return
             except av.FFmpegError as error:
-                self._note(f"the file could not be read to its end ({_reason(error)})")
+                self._note(f"the file could not be read to its end ({reason(error)})")
                 return
             if packet.size == 0 and packet.pts is not None:
                 continue  # "as before": Theora and AVI repeat a picture so. FFmpeg's decoders take it for an error.
@@ -130,7 +139,7 @@ class _VideoFile(VideoStream):
                 return
             except av.FFmpegError as error:
                 self.decode_failures += 1
-                self._note(f"part of it could not be decoded ({_reason(error)})")
+                self._note(f"part of it could not be decoded ({reason(error)})")
                 continue
             self.decode_failures += sum(frame.is_corrupt for frame in frames)
             yield from frames
@@ -156,9 +165,9 @@ class _VideoFile(VideoStream):
             if missing_s > max(TRUNCATED_S, TRUNCATED_FRACTION * self._stated_s):
                 self._note(f"its header promises {self._stated_s:.1f} s but only {decoded_s:.1f} s are in the file")
         try:
-            self._note(missing_end(self.path, self._container.format.name))
+            self._note(self._missing_end())
         except OSError as error:
-            self._note(f"the file could not be read to its end ({_reason(error)})")
+            self._note(f"the file could not be read to its end ({reason(error)})")
         if self.damage is not None:
             self.warnings.append(f"damaged: {self.damage}; what could be decoded was used")
         if self.time_repairs:
@@ -186,7 +195,7 @@ def _stated_seconds(container: av.container.InputContainer, stream: av.VideoStre
     return None
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -197,4 +206,4 @@ def _why_unreadable(path: Path, error: Exception) -> str:
         is_mp4 = file.read(12)[4:8] == b"ftyp"
     if is_mp4:
         return "the recording was cut off before its index was written; repair it (untrunc can) or record it again"
-    return f"is not a video FFmpeg can read ({_reason(error)}); give a video file or a folder of images"
+    return f"is not a video FFmpeg can read ({reason(error)}); give a video file or a folder of images"

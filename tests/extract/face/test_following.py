@@ -1,12 +1,13 @@
 import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from facespot.errors import NoFaceError
 from facespot.extract.face.following import FaceReport, FollowStats, choose_subject, follow_face, scan_subjects
 from facespot.extract.face.mesh import SubjectMesh, eye_centres, implausibility, mesh_box
-from facespot.extract.face.subjects import SMALLEST_EYE_DISTANCE, Subject, _seen_whole
+from facespot.extract.face.subjects import SMALLEST_EYE_DISTANCE, Subject
 from facespot.extract.reading.frames import VideoFrame
 from facespot.extract.regions import NOSE_MESH_POINTS
 from places import SHARED
@@ -91,40 +92,6 @@ def test_the_face_present_longest_comes_first(two_subjects):
     assert choose_subject(two_subjects, "largest") is second
     assert choose_subject(two_subjects, 1) is second
     assert choose_subject(two_subjects, "1") is second
-
-
-class Meeting:
-    """Stands in for a finder; two of them finish their first picture only together."""
-
-    barrier = threading.Barrier(2)
-
-    def __init__(self):
-        self.turn = threading.Lock()
-        self.seen = []
-
-    def whole(self, rgb):
-        assert self.turn.acquire(blocking=False)  # never at two pictures at once
-        if not self.seen:
-            self.barrier.wait(10)
-        self.seen.append(int(rgb[0, 0, 0]))
-        self.turn.release()
-        return [self.seen[-1]]
-
-
-def test_two_pictures_are_looked_at_side_by_side_and_come_in_order():
-    frames = film(np.full((2, 2, 3), i, np.uint8) for i in range(9))
-    finders = Meeting(), Meeting()
-    assert [(frame.index, found) for frame, found in _seen_whole(frames, finders)] == [(i, [i]) for i in range(9)]
-    assert [finder.seen for finder in finders] == [[0, 2, 4, 6, 8], [1, 3, 5, 7]]
-
-
-def test_an_impatient_reader_leaves_no_finder_at_work():
-    finders = Meeting(), Meeting()
-    looking = _seen_whole(film([np.zeros((2, 2, 3), np.uint8)] * 9), finders)
-    next(looking)
-    looking.close()
-    assert not any(thread.name.startswith("facespot-finder") for thread in threading.enumerate())
-    assert all(finder.turn.acquire(blocking=False) for finder in finders)
 
 
 def test_follows_the_chosen_face_and_never_the_other(two_people, two_subjects):

@@ -1,0 +1,118 @@
+"""Detections linked, look after look, into unbroken sightings of one face each."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .cuts import difference, standardised
+from .detection import Detection
+
+LINK_REACH = 1.0  # face widths the centre may move between looks
+LINK_RATIO = 1.6  # change of face width between looks
+LINK_GAP_S = 1.0  # longest absence inside one track
+
+_FIRST_CHECKS, _CHECK_EVERY = 4, 8  # looks
+_MOST_PORTRAITS = 4
+_PORTRAIT_PIXELS = 24
+
+
+@dataclass(eq=False)
+class Track:
+    """Consecutive looks at one face within one shot."""
+
+    times: list[float] = field(default_factory=list)
+    boxes: list[np.ndarray] = field(default_factory=list)
+    eye_distances: list[float] = field(default_factory=list)
+    portraits: list[np.ndarray] = field(default_factory=list)
+    is_face: bool = False  # a mesh has been fitted to it at least once
+    width_sum: float = 0.0  # of the boxes
+
+    @property
+    def wants_check(self) -> bool:
+        """Whether a mesh should be tried on the latest look: at first, and now and then until one fits."""
+        return not self.is_face and (len(self.times) <= _FIRST_CHECKS or len(self.times) % _CHECK_EVERY == 0)
+
+    def add(self, time: float, seen: Detection, gray: np.ndarray) -> None:
+        self.times.append(time)
+        self.boxes.append(seen.box)
+        self.width_sum += float(seen.box[2])
+        self.eye_distances.append(seen.eye_distance)
+        if len(self.portraits) < _MOST_PORTRAITS:
+            new = portrait(gray, seen.eyes)
+            # Only views that differ from those already kept, so that four of them can span a turning head.
+            if all(likeness(new, old) < 0.9 for old in self.portraits):
+                self.portraits.append(new)
+
+
+def portrait(gray: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+    """(24, 24) standardised picture of a face with its eyes, (2, 2) x, y, at fixed places."""
+    import cv2
+
+    side = _PORTRAIT_PIXELS
+    axis = eyes[1] - eyes[0]
+    scale = 0.4 * side / max(float(np.hypot(*axis)), 1.0)
+    angle = np.arctan2(axis[1], axis[0])
+    turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    shift = np.array([0.5, 0.35]) * side - turn @ eyes.mean(axis=0)
+    # Shrunk through a picture twice the size: a bilinear read alone would alias on a large face.
+    large = cv2.warpAffine(
+        gray, 2 * np.column_stack([turn, shift]), (2 * side, 2 * side), borderMode=cv2.BORDER_REPLICATE
+    )
+    return standardised(cv2.resize(large, (side, side), interpolation=cv2.INTER_AREA))
+
+
+def likeness(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of two portraits: 1 the same picture, about 0.3 two different people."""
+    return 1.0 - difference(a, b)
+
+
+def fits(box: np.ndarray, other: np.ndarray, reach: float, ratio: float) -> bool:
+    size = np.sqrt(box[2] * other[2])
+    return bool(np.hypot(*(box[:2] - other[:2])) <= reach * size and 1 / ratio <= box[2] / other[2] <= ratio)
+
+
+class Linker:
+    """Links detections, look after look, into tracks."""
+
+    def __init__(self) -> None:
+        self.tracks: list[Track] = []
+        self.cuts: list[float] = []
+        self._live: list[Track] = []
+
+    def cut(self, time: float) -> None:
+        self.cuts.append(time)
+        self._live = []
+
+    def missing(self, time: float, found: list[Detection]) -> list[Track]:
+        """Live tracks, longest first, that none of the detections continues."""
+        self._live = [t for t in self._live if time - t.times[-1] <= LINK_GAP_S]
+        lost = [t for t in self._live if not any(fits(t.boxes[-1], d.box, LINK_REACH, LINK_RATIO) for d in found)]
+        return sorted(lost, key=lambda t: -len(t.times))
+
+    @property
+    def idle(self) -> bool:
+        return not self._live
+
+    def add(self, time: float, found: list[Detection], gray: np.ndarray) -> list[Track]:
+        """Give each live track the nearest detection that fits; the rest begin tracks. Gives the tracks added to."""
+        pairs = sorted(
+            (float(np.hypot(*(t.boxes[-1][:2] - d.box[:2])) / d.box[2]), i, j)
+            for i, t in enumerate(self._live)
+            for j, d in enumerate(found)
+            if fits(t.boxes[-1], d.box, LINK_REACH, LINK_RATIO)
+        )
+        taken: dict[int, int] = {}
+        for _, i, j in pairs:
+            if i not in taken.values() and j not in taken:
+                taken[j] = i
+        grown = []
+        for j, detection in enumerate(found):
+            if j in taken:
+                track = self._live[taken[j]]
+            else:
+                track = Track()
+                self.tracks.append(track)
+                self._live.append(track)
+            track.add(time, detection, gray)
+            grown.append(track)
+        return grown
