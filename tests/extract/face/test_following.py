@@ -1,6 +1,4 @@
 import json
-import threading
-from pathlib import Path
 
 import numpy as np
 import pytest

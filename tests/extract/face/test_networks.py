@@ -129,7 +129,7 @@ def test_a_face_is_lost_where_there_is_none_and_found_again_elsewhere(astronaut)
         assert mesh(empty, BOX) is None
         assert mesh.box is None
         assert mesh(astronaut, None) is None  # not expected anywhere
-        again = mesh(moved, BOX + [90, 0, 0])
+        again = mesh(moved, np.add(BOX, (90, 0, 0)))
         kept = mesh(moved, None)  # followed without being expected
     np.testing.assert_allclose(again - first, np.tile([90, 0, 0], (N_MESH_POINTS, 1)), atol=1.5)
     np.testing.assert_allclose(kept, again, atol=2.0)
