@@ -15,7 +15,6 @@ from places import ROOT
 
 SAMPLE = ROOT / "samples" / "astronaut.mp4"
 TRUTH = ROOT / "samples" / "astronaut.truth.csv"
-WEIGHTS = ROOT / "weights" / "facespot.safetensors"
 
 # Every way out of Python's own network layer is shut before anything else is imported.
 OFFLINE = """
@@ -125,13 +124,22 @@ def test_bad_inputs_beside_a_damaged_one(tmp_path, weights):
     assert "cut.mkv: warning: damaged:" in run.stderr
 
 
-@pytest.mark.skipif(not WEIGHTS.exists(), reason="the trained weights are not in this checkout; make weights")
-def test_shipped_weights_find_the_sample_clips_expressions(tmp_path):
+@pytest.fixture(scope="module")
+def one_home(tmp_path_factory):
+    """Where both models find the features of the sample clip, once the first of them has measured it."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.mark.parametrize("model", ["default", "gim"])
+def test_shipped_weights_find_the_sample_clips_expressions(model, one_home, tmp_path):
+    from facespot.models.shipped import MODELS
     from facespot.spotting.intervals import Interval
     from facespot.spotting.judging.metrics import match
     from facespot.spotting.simulation.recording import read_truth
 
-    run = spot(SAMPLE, "-o", tmp_path, home=tmp_path)
+    if not (ROOT / "weights" / MODELS[model]).exists():
+        pytest.skip("the trained weights are not in this checkout; make weights weights-gim")
+    run = spot(SAMPLE, "--model", model, "--format", "csv,json", "-o", tmp_path, home=one_home)
     assert (run.returncode, run.stderr) == (0, "")
     found = [
         # The clip has 30 frames a second, so its frames are the clock's ticks.
@@ -145,3 +153,4 @@ def test_shipped_weights_find_the_sample_clips_expressions(tmp_path):
     )
     assert hits >= 4
     assert len(found) - hits <= 2
+    assert json.loads((tmp_path / "astronaut.spots.json").read_text())["provenance"]["weights"] == MODELS[model]

@@ -83,6 +83,16 @@ def test_every_page_is_packaged():
             assert any(page.match(pattern) for pattern in patterns), page
 
 
+def test_the_weights_of_every_model_are_packaged():
+    from facespot.models.shipped import MODELS
+
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["facespot.weights"]
+    for name in MODELS.values():
+        path = ROOT / "weights" / name
+        assert any(path.match(pattern) for pattern in patterns)
+        assert 0 < path.stat().st_size <= 10_000_000, path
+
+
 def test_version_is_told_once():
     import facespot
 

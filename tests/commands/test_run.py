@@ -56,8 +56,8 @@ class Engine:
             {"path": str(path), "warnings": list(self.warnings)},
         )
 
-    def load(self, weights=None, device="auto", decoding="own"):
-        self.calls.append(("load", weights, device, decoding))
+    def load(self, weights=None, device="auto", decoding="own", model=None):
+        self.calls.append(("load", weights, device, decoding, model))
         if self.weights_error:
             raise self.weights_error
         return self
@@ -132,7 +132,7 @@ def test_default_command_writes_beside_the_video_and_prints_a_table(engine, vide
     assert len(header) == len(macro)
     assert f"-> {tmp_path / 'clip.spots.csv'}" in run.stdout
     assert engine.asked("extract")[0][1:3] == ("longest", None)
-    assert engine.asked("load") == [(None, "auto", "own")]
+    assert engine.asked("load") == [(None, "auto", "own", None)]
     assert engine.asked("spot") == [(None, None)]
 
 
@@ -152,8 +152,10 @@ def test_options_reach_the_library(engine, videos, tmp_path):
     assert run.exit_code == 0
     ((_, face, fps, cache),) = engine.asked("extract")
     assert (face, fps, cache) == (1, 200.0, tmp_path / "c")
-    assert engine.asked("load") == [(Path("w.safetensors"), "cpu", "paper")]
-    assert engine.asked("spot") == [((0.3, 0.3), "macro")]
+    assert engine.asked("load") == [(Path("w.safetensors"), "cpu", "paper", None)]
+    assert spot(video, "--model", "gim").exit_code == 0
+    assert engine.asked("load")[1:] == [(None, "auto", "own", "gim")]
+    assert engine.asked("spot")[0] == ((0.3, 0.3), "macro")
 
 
 @pytest.mark.parametrize(("choice", "folder"), [(None, "user-cache"), ("none", None)])
@@ -379,7 +381,8 @@ def test_extract_fails_where_nothing_can_be_stored(engine, videos, tmp_path):
     [
         ["v", "--face", "biggest"], ["v", "--face", "-1"], ["v", "--format", "csv,docx"], ["v", "--fps", "0"],
         ["v", "--type", "mini"], ["v", "--min-confidence", "2"], ["v", "--min-confidence", "0.5,0.6,0.7"],
-        ["v", "--jobs", "0"], ["v", "--device", "tpu"], ["v", "--nonsense"],
+        ["v", "--jobs", "0"], ["v", "--device", "tpu"], ["v", "--model", "best"],
+        ["v", "--model", "gim", "--weights", "w"], ["v", "--nonsense"],
         ["-q"], ["extract"],
     ],
     ids=" ".join,

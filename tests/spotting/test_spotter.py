@@ -3,6 +3,7 @@
 import dataclasses
 from importlib.resources import as_file, files
 from itertools import pairwise
+from typing import get_args
 
 import facespot.spotting.readers.ensemble as ensemble
 import numpy as np
@@ -17,12 +18,14 @@ from facespot.models.auw_gcn import AUWGCN, AUWGCNConfig
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble, unpack_ensemble
 from facespot.models.gim import GIMSpotter, GIMSpotterConfig
+from facespot.models.shipped import MODELS
 from facespot.models.spotformer import SpotFormerConfig
 from facespot.spotting.decoding import DecodingSettings, decode
 from facespot.spotting.judging.metrics import VideoIntervals, evaluate
+from facespot.spotting.many import spot_many
 from facespot.spotting.readers.authors_decoding import SAMM_LV, decode_reference
 from facespot.spotting.readers.auw_decoding import AuwDecoding
-from facespot.spotting.readers.base import Curves
+from facespot.spotting.readers.base import Curves, Decoding
 from facespot.spotting.simulation.anatomy import mirror_index
 from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter, spot
 from facespot.spotting.voting import VotingSettings
@@ -241,6 +244,53 @@ def test_curves_can_be_decoded_as_the_paper_and_as_its_authors_do(shipped, featu
     )
     with pytest.raises(WeightsError, match="paper decoding is for weights of two branches"):
         Spotter.load(tmp_path / "w", "cpu", "paper")
+
+
+@pytest.mark.parametrize("decoding", get_args(Decoding))
+@pytest.mark.parametrize("model", MODELS)
+def test_a_least_confidence_means_the_same_for_every_model_and_decoding(model, decoding, clips):
+    spotter = Spotter.load(device="cpu", decoding=decoding, model=model)
+    numbers = []
+    for least in (0.0, 0.3, 0.6, 0.9, 1.0):
+        found = [i for features, _ in clips for i in spotter.intervals(features, least)[0]]
+        assert all(least <= i.confidence <= 1.0 for i in found)
+        numbers.append(len(found))
+    assert numbers == sorted(numbers, reverse=True)
+    assert numbers[0] > numbers[-1]
+    # Of either type by itself.
+    only = [i for features, _ in clips for i in spotter.intervals(features, {"macro": 0.0, "micro": 1.0})[0]]
+    assert {i.type for i in only if i.confidence < 1.0} == {"macro"}
+
+
+def test_models_are_chosen_by_name(features, tmp_path):
+    paper = Spotter.load(device="cpu", model="gim").spot(features).provenance
+    assert (paper["model"], paper["weights"], paper["architecture"]) == ("gim", "gim.safetensors", "gim")
+    usual = Spotter.load(device="cpu", model="default").spot(features).provenance
+    assert usual == Spotter.load(device="cpu").spot(features).provenance
+    assert (usual["model"], usual["weights"]) == ("default", DEFAULT_WEIGHTS)
+    own = Spotter.load(save(tmp_path / "w", [untrained()]), "cpu").spot(features).provenance
+    assert "model" not in own
+    for call in (Spotter.load, lambda **asked: spot("absent.mp4", **asked), lambda **asked: spot_many([], **asked)):
+        with pytest.raises(ValueError, match="model must be one of default, gim, got 'best'"):
+            call(model="best")
+        with pytest.raises(ValueError, match="weights and model"):
+            call(weights=tmp_path / "w", model="gim")
+
+
+def test_the_papers_model_finds_what_an_untrained_one_does_not(clips, tmp_path):
+    papers = Spotter.load(device="cpu", model="gim")
+    torch.manual_seed(0)
+    network = GIMSpotter(GIMSpotterConfig(SpotFormerConfig(8, 2, 4, 8)))
+    save_checkpoint(tmp_path / "w", "gim", dataclasses.asdict(network.config), network.state_dict())
+    random = Spotter.load(tmp_path / "w", "cpu")
+    assert f1(papers, clips) > max(f1(random, clips, confidence) for confidence in (0.0, 0.1, 0.3)) + 0.3
+
+
+def test_the_papers_model_looks_at_no_landmarks(features):
+    papers = Spotter.load(device="cpu", model="gim")
+    blind = dataclasses.replace(features, landmarks=np.full_like(features.landmarks, np.nan))
+    assert np.array_equal(papers.curves(blind).intensity, papers.curves(features).intensity)
+    assert papers.curves(features).reach is papers.curves(features).speaking is None
 
 
 def test_spotted_intervals_are_tidy(shipped, features):
