@@ -75,7 +75,9 @@ def main(snippets: int, rounds: int, threads: str) -> None:
         rate = 2e-9 * _SQUARE**3 / best.pop("product")[0]
         click.echo(f"{count} thread(s); products run at {rate:.0f} GFLOP a second of processor time:")
         for name, (processor, wall) in best.items():
-            click.echo(f"  {name:24} {1e3 * processor / snippets:6.2f} ms processor, {1e3 * wall / snippets:6.2f} ms wall")
+            click.echo(
+                f"  {name:24} {1e3 * processor / snippets:6.2f} ms processor, {1e3 * wall / snippets:6.2f} ms wall"
+            )
         whole, mine = best["authors, whole video"], best["ours"]
         floor = 1e3 * work["ours"] / rate
         click.echo(

@@ -68,9 +68,7 @@ _RECIPE_OPTIONS = (
         type=click.IntRange(1),
         help="Instead of the preset's; with --init, of the tuning's.",
     ),
-    click.option(
-        "--rate", "--lr", "rate", type=click.FloatRange(0, min_open=True), help="Learning rate, likewise."
-    ),
+    click.option("--rate", "--lr", "rate", type=click.FloatRange(0, min_open=True), help="Learning rate, likewise."),
     click.option(
         "--batch",
         "--batch-size",

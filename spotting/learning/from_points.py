@@ -20,7 +20,7 @@ from .learners import Answer, Learner, make_learner
 from .point_videos import PointVideo, Window, certainly_neutral, draw_windows, learning_segments, outside_extents
 from .pseudo_labels import PseudoLabels, pseudo_labels
 from .recipes import PointRecipe
-from .training import Trainer, seeded, train_to_end
+from .training import Trainer, seeded, step_schedule, train_to_end
 
 
 class PointTrainer(Trainer[PointRecipe]):
@@ -51,6 +51,7 @@ class PointTrainer(Trainer[PointRecipe]):
         self.networks = self.learner.networks.to(self.device)
         optimiser = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
         self.optimiser = optimiser(self.networks.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+        self.schedule = step_schedule(self.optimiser, recipe.halve_every, 0.5)
         # Gradients of half the exponent range would vanish unscaled; bfloat16 has the whole range.
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self._dtype == torch.float16)
         self._class_means: torch.Tensor | None = None  # of the epoch before: (members, 2, D)
@@ -66,9 +67,6 @@ class PointTrainer(Trainer[PointRecipe]):
             for video in videos
         ]
         self.fingerprint = self._identify(init, (part for parts in data for part in parts))
-
-    def _rate(self, epoch: int) -> float:
-        return self.recipe.rate * 0.5 ** (epoch // self.recipe.halve_every)
 
     def _run_steps(self, epoch: int) -> dict[str, float]:
         """Every window once."""
