@@ -29,7 +29,7 @@ _OF_THE_AUTHORS = {
     "--path-dataset": "features are a folder made by spot convert or spot prepare",
     "--num-class": "there are two classes, macro and micro",
     "--cuda": "a card is chosen by --device, such as cuda:0",
-    "--pretrained-ckpt": "a checkpoint goes through spot convert, then --init to learn on or --weights to be judged",
+    "--pretrained-ckpt": "a checkpoint goes through spot convert, then --init to train on or --weights to judge",
 }
 
 _RECIPE_OPTIONS = (
@@ -89,7 +89,7 @@ _RECIPE_OPTIONS = (
         type=click.Choice(["float32", "bf16", "fp16"]),
         default="float32",
         show_default=True,
-        help="Of the network's products while it learns. fp16 needs CUDA; there either half takes less memory.",
+        help="Of the network's products while it learns. fp16 needs CUDA; bf16 works on a CPU too.",
     ),
     click.option(
         "--labels",

@@ -15,8 +15,7 @@ REGIONS = 10
 GROUPS = ((0, 3), (3, 6), (6, 10))  # left brow, right brow, mouth: half-open ranges of the region axis
 CHUNK = 512  # snippets encoded at a time outside training; bounds memory, changes no result
 # Snippets whose inner activations are alive at a time while training; with more of them, they are computed twice.
-# At the published size each holds 5 MB, and a video of two and a half minutes has 4,440 snippets. 64 at a
-# time took more memory, not less.
+# At the published size each holds 5 MB, and a video of two and a half minutes has 4,440 snippets.
 TRAINING_CHUNK = 64
 
 

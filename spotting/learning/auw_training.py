@@ -25,7 +25,7 @@ from .auw_targets import TargetSettings, detection_targets
 from .interval_videos import IntervalVideo, with_intervals
 from .point_videos import PointVideo
 from .recipes import Preset
-from .training import Trainer, seeded, train_to_end
+from .training import Trainer, seeded, step_schedule, train_to_end
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,14 +122,12 @@ class AuwTrainer(Trainer[AuwRecipe]):
         matrices = [p for p in self.network.parameters() if p.ndim > 1]
         groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
+        self.schedule = step_schedule(self.optimiser, 1, recipe.rate_decay)
         data = [
             (f"{v.dataset}|{v.subject}|{v.video}|{v.intervals}|{v.units}", v.features.segment, motion)
             for v, motion in zip(videos, motions, strict=True)
         ]
         self.fingerprint = self._identify(init, (part for parts in data for part in parts))
-
-    def _rate(self, epoch: int) -> float:
-        return self.recipe.rate * self.recipe.rate_decay**epoch
 
     def _run_steps(self, epoch: int) -> dict[str, float]:
         """Every window once."""

@@ -21,7 +21,7 @@ from .point_videos import PointVideo, Window, certainly_neutral, draw_windows, l
 from .pseudo_labels import RANGE_METHODS, PseudoLabels, pseudo_labels
 from .range_methods import range_targets
 from .recipes import PointRecipe
-from .training import Trainer, seeded, train_to_end
+from .training import Trainer, seeded, step_schedule, train_to_end
 
 # Label rules that need the mean attention feature of a class.
 _WITH_MEANS = ("class_mean", "hr_pro")
@@ -55,6 +55,7 @@ class PointTrainer(Trainer[PointRecipe]):
         self.networks = self.learner.networks.to(self.device)
         optimiser = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
         self.optimiser = optimiser(self.networks.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+        self.schedule = step_schedule(self.optimiser, recipe.halve_every, 0.5)
         # Gradients of half the exponent range would vanish unscaled; bfloat16 has the whole range.
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self._dtype == torch.float16)
         self._class_means: torch.Tensor | None = None  # of the epoch before: (members, 2, D)
@@ -74,9 +75,6 @@ class PointTrainer(Trainer[PointRecipe]):
     def _make_learner(self, init: Path | None) -> Learner:
         """The networks; comparisons replace it by others."""
         return make_learner(self.recipe, init)
-
-    def _rate(self, epoch: int) -> float:
-        return self.recipe.rate * 0.5 ** (epoch // self.recipe.halve_every)
 
     def _run_steps(self, epoch: int) -> dict[str, float]:
         """Every window once."""

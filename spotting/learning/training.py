@@ -22,8 +22,10 @@ from torch import nn
 from ...errors import FacespotError, WeightsError
 from ...files import replacing
 from ...models.checkpoint import load_checkpoint
+from ...models.compat import import_timm
 
 if TYPE_CHECKING:
+    from timm.scheduler.scheduler import Scheduler
     from torch.utils.tensorboard import SummaryWriter
 
 STATE_NAME = "training.pt"
@@ -57,11 +59,13 @@ AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 class Trainer(ABC, Generic[AnyRecipe]):
     """One epoch after the other; `train_to_end` is the whole of it.
 
-    A subclass sets `networks`, `optimiser` and `fingerprint` (`_identify`) when it is made. epoch: how many are done.
+    A subclass sets `networks`, `optimiser`, `schedule` (`step_schedule`) and `fingerprint` (`_identify`) when it is
+    made. epoch: how many are done.
     """
 
     networks: nn.Module
     optimiser: torch.optim.Optimizer
+    schedule: "Scheduler"
     fingerprint: str
 
     def __init__(self, recipe: AnyRecipe, seed: int, device: torch.device | str) -> None:
@@ -72,18 +76,13 @@ class Trainer(ABC, Generic[AnyRecipe]):
     def run_epoch(self) -> EpochReport:
         """Visit everything there is to learn from once. Raises FacespotError when the loss is no longer a number."""
         number = self.epoch
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._rate(number)
+        self.schedule.step(number)  # the rate follows from the number alone: there is no state to resume
         self.networks.train()
         # By default cuDNN rounds the inputs of float32 convolutions to ten bits and picks its kernels by the clock.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             terms = self._run_steps(number)
         self.epoch += 1
         return EpochReport(number, self.recipe.epochs, terms)
-
-    @abstractmethod
-    def _rate(self, epoch: int) -> float:
-        """Learning rate of a 0-based epoch."""
 
     @abstractmethod
     def _run_steps(self, epoch: int) -> dict[str, float]:
@@ -164,6 +163,11 @@ class Trainer(ABC, Generic[AnyRecipe]):
     def _check_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise FacespotError(f"the loss is {loss} in epoch {self.epoch}; a smaller rate may help")
+
+
+def step_schedule(optimiser: torch.optim.Optimizer, every: int, factor: float) -> "Scheduler":
+    """timm's schedule that multiplies the optimiser's rate by `factor` after every so many epochs."""
+    return import_timm("timm.scheduler").StepLRScheduler(optimiser, decay_t=every, decay_rate=factor)
 
 
 def train_to_end(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from facespot.benchmarks.authors_forward import AuthorsSpotFormer
 from facespot.models import folded as folded_module
 from facespot.models import spotformer
 from facespot.models.folded import FoldedSpotFormer
@@ -48,6 +49,16 @@ def test_the_folded_encoder_matches_the_authors(case):
     )
 
 
+@pytest.mark.parametrize("case", golden_cases("spotformer"))
+def test_the_forward_that_is_timed_as_the_authors_is_theirs(case):
+    arrays = load_golden(case)
+    model = AuthorsSpotFormer(*map(int, arrays["cfg"])).eval()
+    model.load_state_dict({k: torch.from_numpy(v) for k, v in strip_prefix(arrays, "sd.").items()})
+    with torch.no_grad():
+        out = model(torch.from_numpy(arrays["x"]))
+    np.testing.assert_allclose(out, arrays["out_eval"], rtol=TOLERANCE, atol=TOLERANCE)
+
+
 def some_snippets(batch=1, length=9, seed=0):
     return torch.randn(batch, length, 17, 10, 2, generator=torch.Generator().manual_seed(seed))
 
@@ -89,6 +100,28 @@ def test_training_in_chunks_has_the_same_answers_gradients_and_statistics(config
     torch.testing.assert_close(parts[2], whole[2])
 
 
+def test_training_keeps_only_what_flows_between_the_layers(monkeypatch):
+    """The published size takes 5 MB of activations a snippet, if autograd keeps what it likes."""
+    config, snippets = SpotFormerConfig(dim=16, heads=2, dim_head=8, mlp_dim=16), some_snippets(1, 24)
+
+    def kept(chunk):
+        monkeypatch.setattr(spotformer, "TRAINING_CHUNK", chunk)
+        found = {}
+
+        def keep(tensor):
+            found[tensor.untyped_storage().data_ptr()] = tensor  # held, so that no other gets its place
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            out = SpotFormer(config).train()(snippets)
+        assert out.requires_grad
+        return sum(tensor.untyped_storage().nbytes() for tensor in found.values())
+
+    tokens = 24 * 170 * config.dim * 4
+    assert kept(4) < 7 * tokens
+    assert kept(1000) > 20 * tokens
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_invalid_snippets_change_nothing(training):
     torch.manual_seed(0)
@@ -112,6 +145,7 @@ def test_the_folded_encoder_answers_as_the_trained_one(config, monkeypatch):
         model(some_snippets(1, 20, seed=3) + 0.5)  # running statistics that are not those of a fresh network
     model.eval()
     monkeypatch.setattr(folded_module, "CHUNK", 4)
+    monkeypatch.setattr(folded_module, "CHUNK_LATE", 7)
     folded = folded_module.FoldedSpotFormer(model)
     snippets, valid = some_snippets(2, 11), torch.ones(2, 11, dtype=torch.bool)
     valid[0, 3:7] = False

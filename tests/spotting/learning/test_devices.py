@@ -71,11 +71,11 @@ def test_half_precision_is_used_and_near_single(videos, device):
     assert losses["bf16"] == pytest.approx(losses["float32"], rel=0.05, abs=0.02)
 
 
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("precision", ["float32", "bf16", pytest.param("fp16")])
+@pytest.mark.parametrize(
+    ("device", "precision"),
+    [("cpu", "bf16"), *(pytest.param("cuda", each, marks=CUDA.marks) for each in ("float32", "bf16", "fp16"))],
+)
 def test_a_training_resumes_as_if_it_had_not_stopped(videos, device, precision, tmp_path):
-    if precision == "fp16" and device == "cpu":
-        pytest.skip("fp16 is for CUDA")
     whole = train(videos, recipe(precision=precision), tmp_path / "whole", device=device)
     first = PointTrainer(videos, recipe(precision=precision), device=device)
     first.run_epoch()

@@ -27,9 +27,9 @@ from facespot.spotting.learning.point_videos import (
 )
 from facespot.spotting.learning.pseudo_labels import PseudoLabels, PseudoLabelSettings
 from facespot.spotting.learning.recipes import PointRecipe
-from facespot.spotting.learning.training import STATE_NAME, WEIGHTS_NAME
+from facespot.spotting.learning.training import STATE_NAME, WEIGHTS_NAME, train_to_end
 from facespot.spotting.spotter import Spotter
-from small_set import CONTEXT, clip, small_records, store_features, tiny
+from small_set import CONTEXT, STAGES, clip, small_records, store_features, tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LANDMARKS = {"durations": "landmarks", "certain": (40, 10)}
@@ -367,6 +367,47 @@ def test_rehearsal_keeps_the_sense_of_ends_that_points_do_not_teach(videos, voti
         moved[clips] = float((load_checkpoint(weights).state[layer][rows] - start).abs().max())
     assert moved[0] == 0
     assert moved[8] > 1e-4
+
+
+def test_the_rate_is_halved_as_the_recipe_says_also_after_resuming(videos, tmp_path):
+    recipe = tiny(epochs=5, halve_every=2, rate=0.008)
+
+    def rate(trainer):
+        return [group["lr"] for group in trainer.optimiser.param_groups]
+
+    trainer, seen = PointTrainer(videos[:1], recipe), []
+    for _ in range(3):
+        trainer.run_epoch()
+        seen += rate(trainer)
+    trainer.save_state(tmp_path / "state")
+    again = PointTrainer(videos[:1], recipe)
+    again.load_state(tmp_path / "state")
+    for _ in range(2):
+        again.run_epoch()
+        seen += rate(again)
+    assert seen == [0.008, 0.008, 0.004, 0.004, 0.002]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"batch": 2}, {"precision": "bf16"}, {"labels": replace(STAGES, strategy="hard")}],
+    ids=lambda other: next(iter(other)),
+)
+def test_weights_of_another_recipe_never_stay_in_the_folder(videos, other, tmp_path):
+    old = train(videos[:1], tiny(epochs=1), tmp_path).read_bytes()
+    with pytest.raises(WeightsError, match="another folder"):
+        train(videos[:1], replace(tiny(epochs=1), **other), tmp_path)
+    (tmp_path / STATE_NAME).unlink()
+    trainer = PointTrainer(videos[:1], replace(tiny(epochs=1), **other))
+
+    def crash(epoch):
+        raise KeyboardInterrupt
+
+    trainer._run_steps = crash
+    with pytest.raises(KeyboardInterrupt):
+        train_to_end(trainer, tmp_path)
+    assert not (tmp_path / WEIGHTS_NAME).exists(), "the old weights pass for those of the new recipe"
+    assert train(videos[:1], replace(tiny(epochs=1), **other), tmp_path).read_bytes() != old
 
 
 def test_a_tuning_stopped_anywhere_resumes_bit_for_bit(videos, voting_weights, tmp_path):
