@@ -26,7 +26,7 @@ SUMMARY_NAME = "summary.csv"
 @click.command(
     cls=SectionedCommand,
     sections={
-        "What to report": ("kind", "min_confidence", "face"),
+        "What to report": ("kind", "min_confidence", "ignore_speech", "face"),
         "What to write": ("output", "formats", "plot", "report", "segments", "quiet"),
         "How to work": ("fps", "jobs", "patience", "cache", "weights", "decoding", "device"),
     },
@@ -44,6 +44,7 @@ SUMMARY_NAME = "summary.csv"
 )
 @shared("type")
 @shared("min-confidence")
+@shared("ignore-speech")
 @shared("face")
 @shared("fps")
 @shared("jobs")
@@ -63,6 +64,7 @@ def run(
     segments: Path | None,
     kind: str,
     min_confidence: tuple[float, float] | None,
+    ignore_speech: bool,
     face: str | int,
     fps: float | None,
     jobs: int | None,
@@ -98,6 +100,7 @@ def run(
         decoding,
         min_confidence,
         None if kind == "all" else kind,
+        ignore_speech,
         formats,
         plot,
         report,
@@ -149,6 +152,7 @@ class _Order:
     decoding: "Decoding"
     min_confidence: tuple[float, float] | None
     types: str | None
+    ignore_speech: bool
     formats: tuple[str, ...]
     plot: bool
     report: bool
@@ -161,6 +165,8 @@ class _Order:
         engine = Engine(self.face, self.cache, self.weights, self.device, self.decoding)
         spotter, features = engine.start(job.path, job.fps, headway)
         result = spotter.spot(features, min_confidence=self.min_confidence, types=self.types)
+        if self.ignore_speech:
+            result = result.without_speech()
         if self.stimuli:
             result = replace(result, stimuli=stimuli_of(self.stimuli, result.video))
         return _Spotted(result, self._write(job, result, features, headway))
