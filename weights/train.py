@@ -141,7 +141,9 @@ def main(
     if start is None:
         config = ContextConfig()
         seeds = [seed + member for member in range(members)]
-        states = list(_train_members(_simulate(clips, seed), config, recipe, seeds, place, [None] * members))
+        states: list[State] = list(
+            _train_members(_simulate(clips, seed), config, recipe, seeds, place, [None] * members)
+        )
         notes |= {"clips": clips, "steps": steps}
         if tuning_steps:
             tuning = replace(recipe, steps=tuning_steps, rate=TUNING_RATE)
