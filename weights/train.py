@@ -105,8 +105,8 @@ def _simulate(clips: int, seed: int) -> dict[int, ClipBatch]:
 @click.option("--steps", default=9000, show_default=True, help="optimiser steps of each member")
 @click.option("--tuning-clips", default=4000, show_default=True, help="simulated clips of the second round")
 @click.option("--tuning-steps", default=2500, show_default=True, help="optimiser steps of the second round; 0: none")
-@click.option("--last-clips", default=4000, show_default=True, help="simulated clips of the last round")
-@click.option("--last-steps", default=2500, show_default=True, help="optimiser steps of the last round; 0: none")
+@click.option("--last-clips", default=1600, show_default=True, help="simulated clips of the last round")
+@click.option("--last-steps", default=1200, show_default=True, help="optimiser steps of the last round; 0: none")
 @click.option("--members", default=2, show_default=True, help="networks of the first and of the second round")
 @click.option(
     "--start",
@@ -154,7 +154,8 @@ def main(
         config, states, notes["start"] = _begun(start)
     if last_steps:
         last = replace(recipe, steps=last_steps, rate=LAST_RATE)
-        seeds = [seed + LAST_SEED + i for i in range(len(states))]
+        # One seed for all: they differ by where they start.
+        seeds = [seed + LAST_SEED] * len(states)
         states = list(_train_members(_simulate(last_clips, seed + LAST_SEED), config, last, seeds, place, states))
         notes |= {"last_clips": last_clips, "last_steps": last_steps}
     settings, state = pack_ensemble([(config, state) for state in states])

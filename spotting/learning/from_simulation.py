@@ -20,9 +20,6 @@ from ..simulation.stage import Event
 
 _EDGE_SHARE = 0.15  # of an expression at either end, where even annotators differ
 _EDGE_WEIGHT = 0.15
-# Ticks between two expressions that touch, and what the ends of those weigh: they are the ones that get confused.
-_TOUCHING_TICKS = 6
-_TOUCHING_WEIGHT = 2.0
 _NOISE_SEED = 0
 
 
@@ -31,16 +28,14 @@ class Targets:
     """What n clips of T ticks should be answered with, all float32.
 
     classes: (n, T, 2) 1 for the class (macro, micro) of the tick's expression. weight: (n, T) say of the tick in the
-    class loss. reach: (n, T, 2) ticks to onset and offset. inside: (n, T) 1 in an expression. ends: (n, T) say in the
-    loss of reach, 0 outside of expressions and more in those that touch another. intensity: (n, T) 0..1. speaking:
-    (n, T) 1 where the face is talking.
+    class loss. reach: (n, T, 2) ticks to onset and offset. inside: (n, T) 1 in an expression. intensity: (n, T) 0..1.
+    speaking: (n, T) 1 where the face is talking.
     """
 
     classes: Tensor
     weight: Tensor
     reach: Tensor
     inside: Tensor
-    ends: Tensor
     intensity: Tensor
     speaking: Tensor
 
@@ -64,7 +59,6 @@ def make_targets(events: Sequence[Sequence[Event]], intensity: np.ndarray, speak
     weight = np.ones((n, ticks), np.float32)
     reach = np.zeros((n, ticks, 2), np.float32)
     inside = np.zeros((n, ticks), np.float32)
-    ends = np.zeros((n, ticks), np.float32)
     for row, clip in enumerate(events):
         for event in sorted(clip, key=lambda e: e.onset - e.offset):
             span = slice(event.onset, event.offset + 1)
@@ -77,15 +71,8 @@ def make_targets(events: Sequence[Sequence[Event]], intensity: np.ndarray, speak
             reach[row, span, 0] = np.arange(length)
             reach[row, span, 1] = np.arange(length)[::-1]
             inside[row, span] = 1.0
-            ends[row, span] = _TOUCHING_WEIGHT if _touches(event, clip) else 1.0
-    arrays = (classes, weight, reach, inside, ends, intensity.astype(np.float32), speaking.astype(np.float32))
+    arrays = (classes, weight, reach, inside, intensity.astype(np.float32), speaking.astype(np.float32))
     return Targets(*(torch.from_numpy(a) for a in arrays))
-
-
-def _touches(event: Event, clip: Sequence[Event]) -> bool:
-    """Whether another expression begins or ends next to one."""
-    gaps = (max(event.onset - other.offset, other.onset - event.offset) for other in clip if other is not event)
-    return any(gap <= _TOUCHING_TICKS for gap in gaps)
 
 
 def class_loss(scores: Tensor, classes: Tensor, weight: Tensor) -> Tensor:
@@ -99,7 +86,7 @@ def class_loss(scores: Tensor, classes: Tensor, weight: Tensor) -> Tensor:
 def interval_loss(output: ContextOutput, target: Targets) -> dict[str, Tensor]:
     """Terms of the loss; their sum is minimised.
 
-    class: `class_loss`, in which the ends weigh less. reach: 1 - IoU of each tick's own interval, more where two touch.
+    class: `class_loss`, in which the ends weigh less. reach: 1 - IoU of each tick's own interval.
     intensity: mean squared error, the paper's eq. 9 with the true curve. quality: cross-entropy against the IoU
     reached. speaking: cross-entropy, from networks that tell.
     """
@@ -110,7 +97,7 @@ def interval_loss(output: ContextOutput, target: Targets) -> dict[str, Tensor]:
     quality = F.binary_cross_entropy_with_logits(output.quality, iou.detach(), reduction="none")
     terms = {
         "class": class_loss(output.class_scores, target.classes, target.weight),
-        "reach": 0.5 * ((1 - iou) * target.ends).sum() / (target.ends.sum() + 1),
+        "reach": 0.5 * ((1 - iou) * target.inside).sum() / n_inside,
         "intensity": (torch.sigmoid(output.intensity) - target.intensity).square().mean(),
         "quality": 0.25 * (quality * target.inside).sum() / n_inside,
     }

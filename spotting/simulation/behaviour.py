@@ -13,13 +13,13 @@ _BLINKS = {"plain": 0.7, "half": 0.08, "long": 0.08, "double": 0.07, "squinting"
 
 
 def blink(stage: Stage, person: Person, at: int, rng: np.random.Generator) -> None:
-    """Lids that close in 50 to 120 ms and open in about twice the time (VanderWerf et al. 2003), 100 to 400 ms in all
-    but for eyes that rest; brows and cheeks come along, on squinting ones by as much as weak expressions."""
+    """Lids that close in 50 to 130 ms and open in about twice the time (VanderWerf et al. 2003), 100 to 400 ms in all
+    for most; brows and cheeks come along, on squinting ones by as much as weak expressions."""
     kind = str(rng.choice(list(_BLINKS), p=list(_BLINKS.values())))
     tired = 1.6 if rng.random() < 0.12 else 1.0
     for _ in range(2 if kind == "double" else 1):
-        close = round(tired * rng.uniform(1.5, 3.5))
-        reopen = round(close * rng.uniform(1.3, 2.5))
+        close = round(tired * rng.uniform(1.5, 4))
+        reopen = round(close * rng.uniform(1.3, 2.8))
         shut = int(rng.integers(0, 3))
         if kind == "long":
             shut += int(np.exp(rng.uniform(np.log(3), np.log(60))))

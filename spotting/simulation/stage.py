@@ -1,6 +1,6 @@
 """The stage a clip is composed on: tracks of movement, and the truth about those that are expressions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,28 +83,9 @@ class Stage:
 
     def performance(self, k: int) -> Performance:
         total = np.zeros((self.n, k * 3)) if not self.fields else np.stack(self.curves, axis=1) @ np.stack(self.fields)
-        events = merge_events(self.events)
-        return Performance(total.reshape(self.n, k, 3), events, self.intensity, self.speaking, self.blink, self.nods)
-
-
-def merge_events(events: Iterable[Event]) -> list[Event]:
-    """In order of time, and as one those of the same type of which more than half of the shorter lies in the other:
-    nobody marks two macro-expressions at once (`tidying` reports none either). A micro-expression may lie within a
-    macro-expression. The apex is that of the larger.
-    """
-    merged = list[Event]()
-    for event in sorted(events):
-        joined = event
-        for other in [e for e in merged if e.type == event.type]:
-            shared = min(joined.offset, other.offset) - max(joined.onset, other.onset) + 1
-            if shared > 0.5 * (min(joined.offset - joined.onset, other.offset - other.onset) + 1):
-                merged.remove(other)
-                larger = max(joined, other, key=lambda e: e.amplitude)
-                onset, offset = min(joined.onset, other.onset), max(joined.offset, other.offset)
-                kind: ExpressionType = "micro" if offset - onset < MICRO_MAX_TICKS else "macro"
-                joined = Event(onset, larger.apex, offset, kind, larger.amplitude)
-        merged.append(joined)
-    return sorted(merged)
+        return Performance(
+            total.reshape(self.n, k, 3), sorted(self.events), self.intensity, self.speaking, self.blink, self.nods
+        )
 
 
 def smooth_steps(times: list[int], values: list[float], n: int, sigma: float) -> np.ndarray:

@@ -65,17 +65,6 @@ def test_ends_count_less_than_middles(targets):
     assert targets.weight[0, 24] == 1
 
 
-def test_ends_weigh_more_where_expressions_touch(targets):
-    assert (targets.ends[0, 5:45] == targets.ends[0, 5]).all()
-    apart = [Event(5, 8, 20, "macro", 0.2), Event(27, 30, 45, "macro", 0.2)]
-    near = [apart[0], replace(apart[1], onset=26)]
-    nothing = np.zeros((2, 50))
-    ends = make_targets([apart, near], nothing, nothing.astype(bool)).ends
-    assert set(ends[0].tolist()) == {0.0, 1.0}
-    assert ends[1, 10] == ends[1, 30] == targets.ends[0, 5] > 1
-    assert not ends[:, :5].any()
-
-
 def test_clips_are_picked_in_order(targets):
     picked = targets.pick(np.array([1, 0, 0]))
     assert picked.inside.sum(dim=1).tolist() == [0, 40, 40]
