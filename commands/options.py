@@ -148,6 +148,10 @@ _TABLE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "help": "Which expressions to report.",
         },
     ),
+    "ignore-speech": (
+        ("--ignore-speech",),
+        {"is_flag": True, "help": "Leave out what moves the mouth alone while the face is talking."},
+    ),
     "min-confidence": (
         ("--min-confidence",),
         {

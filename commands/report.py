@@ -29,7 +29,7 @@ INDEX_NAME = "reports.html"
 @click.command(
     cls=SectionedCommand,
     sections={
-        "What to report": ("kind", "min_confidence", "face"),
+        "What to report": ("kind", "min_confidence", "ignore_speech", "face"),
         "What to write": ("output", "embed", "anonymous", "blur_others", "overlay", "quiet"),
         "How to work": ("fps", "jobs", "patience", "cache", "model", "weights", "decoding", "device"),
     },
@@ -54,6 +54,7 @@ INDEX_NAME = "reports.html"
 )
 @shared("type")
 @shared("min-confidence")
+@shared("ignore-speech")
 @shared("face")
 @shared("fps")
 @shared("jobs")
@@ -74,6 +75,7 @@ def report(
     overlay: Path | None,
     kind: str,
     min_confidence: tuple[float, float] | None,
+    ignore_speech: bool,
     face: str | int,
     fps: float | None,
     jobs: int | None,
@@ -102,6 +104,7 @@ def report(
         engine,
         min_confidence,
         None if kind == "all" else kind,
+        ignore_speech,
         {"embed": embed, "anonymous": anonymous, "blur_others": blur_others},
         overlay,
     )
@@ -162,6 +165,7 @@ class _Order:
     engine: Engine
     min_confidence: tuple[float, float] | None
     types: str | None
+    ignore_speech: bool
     pictures: dict[str, bool]
     overlay: Path | None
 
@@ -170,6 +174,8 @@ class _Order:
 
         spotter, features = self.engine.start(job.path, job.fps, headway)
         result = spotter.spot(features, min_confidence=self.min_confidence, types=self.types)
+        if self.ignore_speech:
+            result = result.without_speech()
         options = ReportOptions(**self.pictures)
         written = [write_page(result, features, job.name, options, job.fps, headway)]
         if self.overlay is not None:

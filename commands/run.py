@@ -26,7 +26,7 @@ SUMMARY_NAME = "summary.csv"
 @click.command(
     cls=SectionedCommand,
     sections={
-        "What to report": ("kind", "min_confidence", "face"),
+        "What to report": ("kind", "min_confidence", "ignore_speech", "face"),
         "What to write": ("output", "formats", "plot", "report", "segments", "quiet"),
         "Live": ("following", "camera"),
         "How to work": ("fps", "jobs", "patience", "cache", "model", "weights", "decoding", "device"),
@@ -53,6 +53,7 @@ SUMMARY_NAME = "summary.csv"
 @click.option("--camera", metavar="N", help="Follow a camera, by number or name, until Ctrl-C.")
 @shared("type")
 @shared("min-confidence")
+@shared("ignore-speech")
 @shared("face")
 @shared("fps")
 @shared("jobs")
@@ -75,6 +76,7 @@ def run(
     camera: str | None,
     kind: str,
     min_confidence: tuple[float, float] | None,
+    ignore_speech: bool,
     face: str | int,
     fps: float | None,
     jobs: int | None,
@@ -123,6 +125,7 @@ def run(
         model,
         min_confidence,
         types,
+        ignore_speech,
         formats,
         plot,
         report,
@@ -187,6 +190,7 @@ class _Order:
     model: str | None
     min_confidence: tuple[float, float] | None
     types: str | None
+    ignore_speech: bool
     formats: tuple[str, ...]
     plot: bool
     report: bool
@@ -199,6 +203,8 @@ class _Order:
         engine = Engine(self.face, self.cache, self.weights, self.device, self.decoding, self.model)
         spotter, features = engine.start(job.path, job.fps, headway)
         result = spotter.spot(features, min_confidence=self.min_confidence, types=self.types)
+        if self.ignore_speech:
+            result = result.without_speech()
         if self.stimuli:
             result = replace(result, stimuli=stimuli_of(self.stimuli, result.video))
         return _Spotted(result, self._write(job, result, features, headway))

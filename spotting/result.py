@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import FacespotError
 from ..extract.timebase import Timebase
 from .columns import typed_frame
 from .intervals import EXPRESSION_TYPES, Spot
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .explanations import Explanation
+
+# Share of an expression spent talking from which `without_speech` looks at it, and where a mouth alone moves.
+SPEECH_SHARE = 0.5
+_MOUTH = frozenset(("mouth corner", "upper lip", "lower lip", "chin"))
 
 COLUMNS: tuple[str, ...] = (
     "video",
@@ -111,6 +116,24 @@ class SpotResult:
         """The spots as a table with the columns `columns`, of the same types also when there are none."""
         return typed_frame(self.rows(), self.columns)
 
+    def without_speech(self) -> "SpotResult":
+        """The same without expressions that may be nothing but speech: the face talks in half of them or more, and
+        all that stands out from noise there is of mouth and chin. Brows, lids, cheeks or nose that join keep one.
+
+        A warning and the provenance tell how many are gone. Raises FacespotError where the weights do not tell speech.
+        """
+        if self.speaking is None:
+            raise FacespotError("these weights do not tell where somebody is talking, so speech cannot be left out")
+        kept = tuple(s for s in self.spots if not _is_speech(s))
+        gone = len(self.spots) - len(kept)
+        said = (f"{gone} expression{'s' * (gone != 1)} of the mouth alone, while talking, left out",) if gone else ()
+        return replace(
+            self,
+            spots=kept,
+            warnings=(*self.warnings, *said),
+            provenance={**self.provenance, "ignored_speech": {"share": SPEECH_SHARE, "left_out": gone}},
+        )
+
     def count(self) -> dict[str, int]:
         """Number of spots of each type."""
         return {kind: sum(s.type == kind for s in self.spots) for kind in EXPRESSION_TYPES}
@@ -124,8 +147,8 @@ class SpotResult:
         return f"{found}; face usable in {100 * self.coverage:.0f} % of {self.timebase.duration_s:.1f} s"
 
     def hint(self) -> str | None:
-        """Where nothing was found, how near the strongest candidate came; None where something was."""
-        if self.spots or self.min_confidence is None:
+        """Where nothing was found, how near the strongest candidate came; None where something was, be it speech."""
+        if self.spots or self.min_confidence is None or self.provenance.get("ignored_speech", {}).get("left_out"):
             return None
         macro, micro = self.min_confidence
         asked = f"{macro:.2f}" if macro == micro else f"{macro:.2f} (macro) and {micro:.2f} (micro)"
@@ -175,6 +198,14 @@ class SpotResult:
     def _output(module: str) -> Any:
         # By name: what writes results knows them, and results shall not have to know their writers.
         return import_module(f".output.{module}", __package__)
+
+
+def _is_speech(spot: Spot) -> bool:
+    """See `SpotResult.without_speech`. What nobody measured, or where nothing stands out, is not called speech."""
+    why = spot.explanation
+    if why is None or why.speech is None or why.speech < SPEECH_SHARE or not why.moved:
+        return False
+    return all(motion.region in _MOUTH for motion in why.moved)
 
 
 def _explained(explanation: "Explanation | None") -> dict[str, Any]:

@@ -147,10 +147,23 @@ def test_the_least_confidence_is_the_highest_that_costs_next_to_nothing():
         Interval(50, 55, 80, "macro", 0.5),
     ]
     recording = VideoIntervals(truth, found)
-    assert confidence.least_confidence([recording], "macro", ((0, 0), (1, 1))) == (0.7, 1.0, 1.0)
+    knots = ((0, 0), (1, 1))
+    assert confidence.least_confidence([recording], "macro", knots, [], 10.0) == (0.7, 1.0, 1.0, 0.0)
+    # Ten minutes of a face at rest with eight false alarms: half of one a minute is too many.
+    alarms = [Interval(40 * i, 40 * i + 9, 40 * i + 30, "macro", 0.7 + 0.03 * i) for i in range(8)]
+    quiet = [VideoIntervals([], alarms)]
+    assert confidence.least_confidence([recording], "macro", knots, quiet, 10.0) == (0.78, 2 / 3, 1.0, 0.5)
+    assert confidence.least_confidence([recording], "micro", knots, quiet, 10.0)[3] == 0.0
     votes = confidence.votes_and_hits([recording], "macro")
     assert votes.tolist() == [[0.9, 1], [0.71, 1], [0.5, 0]]
     assert confidence.votes_and_hits([recording], "micro").shape == (0, 2)
+
+
+def test_quiet_clips_hold_no_expression_and_differ():
+    one, other = confidence.quiet_clips(2, 5)
+    assert one[1] == other[1] == []
+    assert len(one[0].snippets) == one[0].timebase.n_ticks == confidence.QUIET_TICKS
+    assert not np.array_equal(one[0].snippets, other[0].snippets)
 
 
 def test_points_are_drawn_on_the_clips_that_the_other_variants_learn_from():

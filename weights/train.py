@@ -1,9 +1,11 @@
 """Remakes the shipped weights from a seed: `python -m facespot.weights.train`, or `make weights`.
 
 Nothing is downloaded and no recording of a person is used: a corpus of simulated clips (`spotting.simulation`), some
-`ContextSpotter` networks that differ in their seed, then a shorter second round of theirs on fresh clips. In both,
-tracks slip now and then. The networks of both rounds make up the ensemble. The model card, README.md in this folder,
-has the figures.
+`ContextSpotter` networks that differ in their seed, then a shorter second round of theirs on fresh clips. The networks
+of both rounds make up the ensemble, and each of them goes through a last round on fresh clips again. In all of them
+tracks slip now and then. With --start the last round alone is run, from the networks of a file: that is how the shipped
+weights were made from those before them, whose first rounds saw an older simulator. The model card, README.md in this
+folder, has the figures.
 """
 
 import time
@@ -14,8 +16,8 @@ from pathlib import Path
 import click
 import torch
 
-from ..models.checkpoint import save_checkpoint
-from ..models.context import ContextConfig, pack_ensemble
+from ..models.checkpoint import load_checkpoint, save_checkpoint
+from ..models.context import ContextConfig, pack_ensemble, unpack_ensemble
 from ..models.device import resolve_device
 from ..processes import process_pool, usable_cores
 from ..spotting.learning.from_simulation import SupervisedRecipe, train_supervised
@@ -23,9 +25,9 @@ from ..spotting.simulation.corpus import ClipBatch, simulate_corpus
 
 # Share of clips with slipping tracks.
 GLITCHES = 0.25
-# The second round: learning rate, distance of its seed from the first round's.
-TUNING_RATE = 6e-4
-TUNING_SEED = 1000
+# The second and the last round: learning rate, distance of its seed from the first round's.
+TUNING_RATE, LAST_RATE = 6e-4, 6e-4
+TUNING_SEED, LAST_SEED = 1000, 2000
 # What votes for macro- and micro-expressions are worth (`benchmarks/confidence.py` fits the map), and the confidence
 # from which either is reported, chosen on rendered portraits: see the model card.
 CALIBRATION = (
@@ -103,7 +105,14 @@ def _simulate(clips: int, seed: int) -> dict[int, ClipBatch]:
 @click.option("--steps", default=9000, show_default=True, help="optimiser steps of each member")
 @click.option("--tuning-clips", default=4000, show_default=True, help="simulated clips of the second round")
 @click.option("--tuning-steps", default=2500, show_default=True, help="optimiser steps of the second round; 0: none")
-@click.option("--members", default=2, show_default=True, help="networks of each round")
+@click.option("--last-clips", default=1600, show_default=True, help="simulated clips of the last round")
+@click.option("--last-steps", default=1200, show_default=True, help="optimiser steps of the last round; 0: none")
+@click.option("--members", default=2, show_default=True, help="networks of the first and of the second round")
+@click.option(
+    "--start",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="only the last round, from the networks of this file",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 @click.option(
     "-o",
@@ -118,26 +127,51 @@ def main(
     steps: int,
     tuning_clips: int,
     tuning_steps: int,
+    last_clips: int,
+    last_steps: int,
     members: int,
+    start: Path | None,
     device: str,
     output: Path,
 ) -> None:
     place = resolve_device(device).type
     started = time.monotonic()
-    config, recipe = ContextConfig(), SupervisedRecipe(steps=steps, glitches=GLITCHES)
-    seeds = [seed + member for member in range(members)]
-    corpus = _simulate(clips, seed)
-    states = list(_train_members(corpus, config, recipe, seeds, place, [None] * members))
-    networks = [(config, state) for state in states]
-    if tuning_steps:
-        recipe = replace(recipe, steps=tuning_steps, rate=TUNING_RATE)
-        corpus = _simulate(tuning_clips, seed + TUNING_SEED)
-        networks += [(config, state) for state in _train_members(corpus, config, recipe, seeds, place, states)]
-    settings, state = pack_ensemble(networks)
-    notes = {"seed": seed, "clips": clips, "steps": steps, "tuning_clips": tuning_clips, "tuning_steps": tuning_steps}
+    recipe = SupervisedRecipe(steps=steps, glitches=GLITCHES)
+    notes: dict[str, object] = {"seed": seed}
+    if start is None:
+        config = ContextConfig()
+        seeds = [seed + member for member in range(members)]
+        states: list[State] = list(
+            _train_members(_simulate(clips, seed), config, recipe, seeds, place, [None] * members)
+        )
+        notes |= {"clips": clips, "steps": steps}
+        if tuning_steps:
+            tuning = replace(recipe, steps=tuning_steps, rate=TUNING_RATE)
+            corpus = _simulate(tuning_clips, seed + TUNING_SEED)
+            states += list(_train_members(corpus, config, tuning, seeds, place, states))
+            notes |= {"tuning_clips": tuning_clips, "tuning_steps": tuning_steps}
+    else:
+        config, states, notes["start"] = _begun(start)
+    if last_steps:
+        last = replace(recipe, steps=last_steps, rate=LAST_RATE)
+        # One seed for all: they differ by where they start.
+        seeds = [seed + LAST_SEED] * len(states)
+        states = list(_train_members(_simulate(last_clips, seed + LAST_SEED), config, last, seeds, place, states))
+        notes |= {"last_clips": last_clips, "last_steps": last_steps}
+    settings, state = pack_ensemble([(config, state) for state in states])
     settings["voting"] = VOTING
     digest = save_checkpoint(output, "context", settings, state, notes)
     click.echo(f"{output}: {digest}  ({time.monotonic() - started:.0f} s)")
+
+
+def _begun(path: Path) -> tuple[ContextConfig, list[State], str]:
+    """The networks of a file, which are of one size, and the file's digest."""
+    checkpoint = load_checkpoint(path)
+    networks = unpack_ensemble(checkpoint.config, checkpoint.state)
+    config = networks[0].config
+    if any(network.config != config for network in networks):
+        raise click.BadParameter("its networks differ in size", param_hint="--start")
+    return config, [network.state_dict() for network in networks], checkpoint.digest
 
 
 if __name__ == "__main__":

@@ -7,18 +7,43 @@ from .anatomy import Person
 from .expressions import draw_expression, envelope
 from .stage import Stage, smooth_steps
 
+# What blinks do, and how often: most are plain; others stay half open, keep the eyes shut for a while, come twice, or
+# screw up what is around the eyes.
+_BLINKS = {"plain": 0.7, "half": 0.08, "long": 0.08, "double": 0.07, "squinting": 0.07}
+
 
 def blink(stage: Stage, person: Person, at: int, rng: np.random.Generator) -> None:
-    slow = rng.random() < 0.15
-    resting = int(rng.integers(8, 60)) if rng.random() < 0.04 else 0
-    close = int(rng.integers(2, 4)) + (3 if slow else 0)
-    shut = int(rng.integers(0, 3)) + (int(rng.integers(1, 8)) if slow else 0) + resting
-    reopen = int(rng.integers(3, 7)) + (3 if slow else 0)
-    curve = envelope(at, at + close, shut, at + close + shut + reopen - 1, stage.n, rng) * rng.uniform(0.75, 1.15)
-    squeeze = rng.uniform(0.0, 1.0) ** 2
-    squeezed = squeeze if squeeze > 0.3 else 0.0
-    stage.add_both(person, {"AU43": 1.0, "AU6": 0.25 * squeezed, "AU4": 0.12 * squeezed}, curve)
-    stage.blink = np.maximum(stage.blink, curve)
+    """Lids that close in 50 to 130 ms and open in about twice the time (VanderWerf et al. 2003), 100 to 400 ms in all
+    for most; brows and cheeks come along, on squinting ones by as much as weak expressions."""
+    kind = str(rng.choice(list(_BLINKS), p=list(_BLINKS.values())))
+    tired = 1.6 if rng.random() < 0.12 else 1.0
+    for _ in range(2 if kind == "double" else 1):
+        close = round(tired * rng.uniform(1.5, 4))
+        reopen = round(close * rng.uniform(1.3, 2.8))
+        shut = int(rng.integers(0, 3))
+        if kind == "long":
+            shut += int(np.exp(rng.uniform(np.log(3), np.log(60))))
+        elif kind == "squinting":
+            shut += int(rng.integers(0, 9))
+        last = at + close + shut + reopen - 1
+        depth = rng.uniform(0.3, 0.75) if kind == "half" else rng.uniform(0.8, 1.15)
+        curve = envelope(at, at + close, shut, last, stage.n, rng) * depth
+        around = rng.uniform(0.2, 0.8) if kind == "squinting" else 0.15 * rng.random()
+        helpers = {au: around * most * rng.random() for au, most in (("AU6", 1.0), ("AU4", 0.5), ("AU7", 1.0))}
+        stage.add_both(person, {"AU43": 1.0, **helpers}, curve)
+        stage.blink = np.maximum(stage.blink, curve)
+        at = last + int(rng.integers(1, 8))
+
+
+def swallow(stage: Stage, person: Person, at: int, rng: np.random.Generator) -> None:
+    """Lips that press and a chin that lifts for half a second or a whole one, once or twice, the head with it."""
+    for _ in range(1 if rng.random() < 0.7 else 2):
+        length = int(rng.integers(12, 36))
+        curve = envelope(at, at + length // 2, 0, at + length, stage.n, rng)
+        strengths = {"AU24": rng.uniform(0.05, 0.35), "AU17": rng.uniform(0.0, 0.25), "AU26": rng.uniform(0.0, 0.1)}
+        stage.add_both(person, strengths, curve)
+        stage.nods += curve[:, None] * rng.normal(0, [0.005, 0.02, 0.005])
+        at += length + int(rng.integers(5, 40))
 
 
 def gaze(stage: Stage, person: Person, rng: np.random.Generator) -> None:

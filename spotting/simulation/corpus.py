@@ -21,8 +21,11 @@ CLIP_TICKS: dict[int, float] = {720: 0.1, 480: 0.17, 240: 0.28, 120: 0.27, 72: 0
 # of 1 % of the inter-ocular distance above the noise and worth learning from.
 LABORATORY_SHARE = 0.3
 # Of the other clips, those of silent faces that show little and slowly; more than half of them have a good camera.
-CALM_SHARE = 0.1
+CALM_SHARE = 0.16
 _CALM_FILMED_WELL = 0.6
+# And those in which nothing is an expression, beside what is empty by chance: half of them people who talk.
+QUIET_SHARE = 0.14
+_QUIET_SPEECH = 0.5
 
 
 @dataclass(eq=False)
@@ -56,8 +59,10 @@ def film_clip(
     rng = np.random.default_rng(seed)
     person = draw_person(rng)
     laboratory = bool(rng.random() < laboratory_share)
-    calm = not laboratory and bool(rng.random() < CALM_SHARE)
-    performance = perform(person, ticks, rng, laboratory=laboratory, calm=calm)
+    kind = 1.0 if laboratory else rng.random()
+    calm, quiet = kind < CALM_SHARE, CALM_SHARE <= kind < CALM_SHARE + QUIET_SHARE
+    silence = {"busy": 0.0, "speech": _QUIET_SPEECH} if quiet else {}
+    performance = perform(person, ticks, rng, laboratory=laboratory, calm=calm, **silence)
     filmed_well = laboratory or (calm and bool(rng.random() < _CALM_FILMED_WELL))
     return performance, observe(person, performance, rng, laboratory=filmed_well)
 

@@ -40,6 +40,12 @@ PROTOTYPES: tuple[dict[str, float], ...] = (
 _MICRO_UNITS = (
     "AU1", "AU2", "AU4", "AU4", "AU7", "AU9", "AU10", "AU12", "AU12", "AU14", "AU15", "AU17", "AU20", "AU24",
 )  # fmt: skip
+# What calm faces show most of: corners, chin and lips that hardly move.
+CALM_MOUTHS: tuple[dict[str, float], ...] = (
+    {"AU12": 1.0}, {"AU12": 1.0}, {"AU12": 0.9, "AU6": 0.7}, {"AU14": 1.0}, {"AU15": 1.0}, {"AU17": 1.0}, {"AU24": 1.0},
+    {"AU23": 1.0}, {"AU17": 0.8, "AU24": 0.8}, {"AU15": 0.8, "AU17": 0.7}, {"AU14": 0.8, "AU24": 0.6},
+    {"AU12": 0.6, "AU14": 0.6}, {"AU12": 0.7, "AU24": 0.6},
+)  # fmt: skip
 # What still stands out from speech: brows, cheeks and eyes, and smiles.
 UPPER_FACE: tuple[dict[str, float], ...] = (
     {"AU1": 1.0, "AU2": 1.0}, {"AU1": 1.0, "AU2": 0.8, "AU5": 1.0}, {"AU4": 1.0}, {"AU4": 1.0, "AU7": 1.0},
@@ -153,7 +159,7 @@ def draw_amplitude(kind: ExpressionType, setting: Setting, rng: np.random.Genera
     if setting == "laboratory":
         return _log_uniform(0.05, 0.35, rng) if kind == "macro" else _log_uniform(0.01, 0.04, rng)
     if setting == "calm":
-        return _log_uniform(0.015, 0.08, rng)
+        return _log_uniform(0.012, 0.07, rng)
     if kind == "macro":
         return _log_uniform(0.05, 0.4, rng) if rng.random() < 0.8 else _log_uniform(0.02, 0.06, rng)
     return _log_uniform(0.01, 0.05, rng) if rng.random() < 0.55 else _log_uniform(0.04, 0.3, rng)

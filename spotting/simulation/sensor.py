@@ -89,6 +89,34 @@ def head_motion(
     return angles, shift, log_scale
 
 
+def camera_motion(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """What the camera does with the face in the picture: shift (n, 2) in IOD and log scale (n,). It pans and zooms for
+    half a second to four, and shakes in somebody's hand at 1 to 8 Hz; zeros for one that stands still.
+    """
+    shift, log_scale, t = np.zeros((n, 2)), np.zeros(n), np.arange(n)
+    if rng.random() < 0.3:
+        for _ in range(1 + rng.poisson(n / 200)):
+            u = np.clip((t - rng.integers(-30, n)) / np.exp(rng.uniform(np.log(15), np.log(120))), 0, 1)
+            move = u * u * (3 - 2 * u)
+            if rng.random() < 0.65:
+                shift += move[:, None] * rng.normal(0, np.exp(rng.uniform(np.log(0.2), np.log(2.5))), 2) * [1, 0.4]
+            else:
+                log_scale += move * rng.normal(0, 0.25)
+    if rng.random() < 0.3:
+        shift += np.exp(rng.uniform(np.log(0.002), np.log(0.03))) * _wander(n, CLOCK_HZ / rng.uniform(6, 50), rng, 2)
+    return shift, np.clip(log_scale, -0.6, 0.6)
+
+
+def exposure(n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n,) how unsettled the picture's brightness is, 0 to about 1: lamps that flicker, exposure that adapts."""
+    unsettled, t = np.zeros(n), np.arange(n)
+    if rng.random() < 0.1:
+        unsettled += rng.uniform(0.05, 0.4) * np.abs(np.sin(np.pi * rng.uniform(0.05, 1.0) * t))
+    for _ in range(rng.poisson(n / 600)):
+        unsettled += rng.random() * np.exp(-0.5 * ((t - rng.integers(n)) / rng.uniform(1.5, 8)) ** 2)
+    return unsettled
+
+
 def _rotations(angles: np.ndarray) -> np.ndarray:
     """(n, 3, 3) head to camera."""
     cy, sy, cp, sp, cr, sr = (f(angles[:, i]) for i in range(3) for f in (np.cos, np.sin))
@@ -195,14 +223,24 @@ def observe(
         # The pivot is the neck: a nod carries the face along.
         shift = shift + performance.nods[:, :2] * [0.5, 0.6]
     iod_px = float(np.exp(rng.uniform(np.log(100 if laboratory else 30), np.log(200))))
+    distance = rng.uniform(6, 20)  # camera distance in IOD: perspective of phones to long lenses
+    pan, zoom = np.zeros_like(shift), np.zeros_like(log_scale)
+    unsettled = np.zeros(n)
+    if not (still or laboratory):
+        pan, zoom = camera_motion(n, rng)
+        unsettled = exposure(n, rng)
+        # A face beside the middle of the picture is seen from its side.
+        angles[:, :2] += pan / distance
     rotation = _rotations(angles)
     speed = (
         np.linalg.norm(np.gradient(angles, axis=0), axis=1) * CLOCK_HZ
-        + np.linalg.norm(np.gradient(shift, axis=0), axis=1) * CLOCK_HZ * 0.3
+        + np.linalg.norm(np.gradient(shift + pan, axis=0), axis=1) * CLOCK_HZ * 0.3
+        + np.abs(np.gradient(zoom)) * CLOCK_HZ * 0.5
     )
-    sharp = (1 + 30 / iod_px) * (1 + 0.8 * np.minimum(speed, 2.0))
-    seen = _mesh_landmarks(true, rest, (angles, shift, log_scale), sharp, rng)
-    distance = rng.uniform(6, 20)  # camera distance in IOD: perspective of phones to long lenses
+    sharp = (1 + 30 / iod_px) * (1 + 0.8 * np.minimum(speed, 2.0)) * (1 + unsettled)
+    # The mesh works on a crop that goes with the face: where the camera points hardly matters to it.
+    seen = _mesh_landmarks(true, rest, (angles, shift + 0.1 * pan, log_scale + 0.2 * zoom), sharp, rng)
+    shift, log_scale = shift + pan, log_scale + zoom
     depth_gain = rng.uniform(0.7, 1.1)  # the mesh's z is in pixels only nearly
 
     def project(points: np.ndarray) -> np.ndarray:
@@ -216,7 +254,7 @@ def observe(
 
     fps = float(rng.choice([30, 25, 24, 20, 15, 12, 29.97, 60], p=[0.5, 0.2, 0.08, 0.04, 0.05, 0.03, 0.05, 0.05]))
     mesh, exact = _through_camera(mesh, exact, CLOCK_HZ if laboratory else fps, rng)
-    snippets = _flow(exact, mesh[:, :, 2], performance, iod_px, rng)
+    snippets = _flow(exact, mesh[:, :, 2], performance.blink, unsettled, iod_px, rng)
     landmarks = mesh * iod_px
     landmarks[:, :, :2] += 5 * iod_px
     return Observation(snippets.astype(np.float32), landmarks.astype(np.float32))
@@ -246,9 +284,17 @@ def _through_camera(
 
 
 def _flow(
-    exact: np.ndarray, depth: np.ndarray, performance: Performance, iod_px: float, rng: np.random.Generator
+    exact: np.ndarray,
+    depth: np.ndarray,
+    blink: np.ndarray,
+    unsettled: np.ndarray,
+    iod_px: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """(n, 17, 10, 2) snippets from the true picture positions (n, K, 2) and the mesh's depth (n, K), all in IOD."""
+    """(n, 17, 10, 2) snippets from the true picture positions (n, K, 2) and the mesh's depth (n, K), all in IOD.
+
+    blink: (n,) how far the lids are closed. unsettled: (n,) as `exposure` says.
+    """
     n = len(exact)
     roi = roi_means(exact)
     rigid = exact[:, _ANCHOR_ROWS]
@@ -258,10 +304,12 @@ def _flow(
     # Each picture displaces what tracking finds in it: noise that both ends of a displacement share with every other
     # that uses the picture.
     jitter = level * (rng.normal(size=(n, p, 2)) + 0.7 * _autoregressive(n, 6, (p, 2), rng))
+    # Brightness that changes shifts what is tracked, each patch its own way.
+    jitter += unsettled[:, None, None] * rng.normal(0, 0.006 * rng.random(), size=(p, 2))
     # A blink drags the skin next to the eye, and trackers with it.
     drag = rng.normal(0, 0.007 * rng.random(), size=(p, 2)) * [[1.0, 2.0]]
     drag[6:10] = 0
-    jitter += performance.blink[:, None, None] * drag
+    jitter += blink[:, None, None] * drag
     noisy = (points + jitter).astype(np.float32)
     ticks = np.arange(n)
     reference = np.clip(ticks - SNIPPET_REACH, 0, n - 1)

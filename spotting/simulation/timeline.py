@@ -10,8 +10,9 @@ import numpy as np
 
 from ..intervals import ExpressionType
 from .anatomy import Person
-from .behaviour import blink, chew, gaze, nod, rest
+from .behaviour import blink, chew, gaze, nod, rest, swallow
 from .expressions import (
+    CALM_MOUTHS,
     PROTOTYPES,
     SMILES,
     UPPER_FACE,
@@ -27,6 +28,7 @@ from .stage import Performance, Stage, smooth_steps
 from .talking import laugh, speak
 
 LABORATORY_MICRO_TICKS = 8  # a quarter second: annotated ones are seldom shorter
+_SWALLOWS = 3.0  # a minute
 # Probability that somebody speaks in a clip.
 _SPEECH: dict[Setting, float] = {"laboratory": 0.3, "calm": 0.0, "anywhere": 0.45}
 
@@ -46,7 +48,7 @@ def perform(
     busy: share of the clip filled by expressions, random when None (0 gives a clip without any). speech: probability
     of speech. laboratory: as elicitation studies record them, expressions whole and apart from each other,
     micro-expressions subtle (1 to 4 % of IOD) and a quarter second or longer, macro-expressions visible (5 to 35 %).
-    calm: a silent face that shows little, 1.5 to 8 % of IOD, and takes its time over it.
+    calm: a silent face that shows little, 1.2 to 7 % of IOD, and takes its time over it.
     A macro-expression of which no more than half a second shows, as at the ends of a clip, is labelled micro with the
     amplitude it has.
     """
@@ -54,9 +56,11 @@ def perform(
     stage = Stage(n)
     rest(stage, person, rng, calm)
     gaze(stage, person, rng)
-    rate = rng.choice([0.1, 0.3, 0.6, 1.0])
+    rate = rng.choice([0.1, 0.3, 0.6, 1.2])
     for at in np.flatnonzero(rng.random(n) < rate / 30):
         blink(stage, person, int(at), rng)
+    for at in np.flatnonzero(rng.random(n) < _SWALLOWS / 1800):
+        swallow(stage, person, int(at), rng)
     if busy is None:
         busy = float(rng.choice([0.0, 0.1, 0.25, 0.45, 0.7], p=[0.18, 0.22, 0.24, 0.18, 0.18]))
     if rng.random() < (_SPEECH[setting] if speech is None else speech):
@@ -121,7 +125,7 @@ def _perform_one(
     if length < 30 and recipes is PROTOTYPES and setting == "anywhere" and rng.random() < 0.02:
         shape, amplitude = draw_wink(person, rng)
     stage.express(shape, curve, amplitude)
-    if length > 40 and rng.random() < 0.15:
+    if length > 40 and rng.random() < 0.05:
         # One expression that changes on the way: parts of it give way to others while the rest stays.
         change = smooth_steps(
             [onset - 40, *sorted(rng.integers(onset, offset, 3)), offset + 40], [0, 1, -0.5, 0.7], stage.n, 6.0
@@ -146,7 +150,7 @@ def _perform_one(
 def _express(stage: Stage, person: Person, busy: float, setting: Setting, rng: np.random.Generator) -> None:
     """Fill about a share `busy` of the stage with expressions."""
     micro_share = rng.choice([0.1, 0.25, 0.5, 0.8])
-    chained = rng.uniform(0.1, 0.9) if busy > 0.4 else rng.uniform(0, 0.3)
+    chained = rng.uniform(0.2, 1.0) if busy > 0.4 else rng.uniform(0, 0.4)
     tick = -int(rng.integers(0, 120)) if rng.random() < 0.25 else int(rng.integers(0, 60))
     if setting == "laboratory":
         micro_share, chained, tick = 0.5, 0.0, int(rng.integers(20, 60))
@@ -156,6 +160,8 @@ def _express(stage: Stage, person: Person, busy: float, setting: Setting, rng: n
         kind: ExpressionType = "micro" if rng.random() < micro_share else "macro"
         amplitude = draw_amplitude(kind, setting, rng)
         recipes: Sequence[Mapping[str, float]] = PROTOTYPES
+        if setting == "calm" and rng.random() < 0.6:
+            recipes = CALM_MOUTHS
         if stage.speaking[max(tick, 0) : max(tick, 0) + 40].mean() > 0.3:
             # On a talking face only what stands out from speech is an expression that anybody could mark.
             if rng.random() < (0.7 if kind == "micro" else 0.3):

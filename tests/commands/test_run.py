@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +18,7 @@ from facespot.extract.regions import KEPT_MESH_POINTS
 from facespot.extract.timebase import Timebase
 from facespot.processes import PATIENCE_S, Finished, usable_cores
 from facespot.spotting import many
+from facespot.spotting.explanations import Explanation, RegionMotion
 from facespot.spotting.intervals import Interval
 from facespot.spotting.output import formats as formats_module
 from facespot.spotting.output.formats import FORMATS
@@ -532,6 +533,32 @@ def test_rows_that_are_cut_off_say_so(engine, videos, monkeypatch):
 def test_each_type_may_have_its_own_least_confidence(engine, videos):
     spot(*videos("clip.mp4"), "--min-confidence", "0.8,0.6")
     assert engine.asked("spot") == [((0.8, 0.6), None)]
+
+
+def test_ignoring_speech_needs_weights_that_tell_it(engine, videos):
+    run = spot(*videos("clip.mp4"), "--ignore-speech")
+    assert run.exit_code == errors.FacespotError.exit_code
+    assert "do not tell where somebody is talking" in run.stderr
+    assert not list(Path(videos("clip.mp4")[0]).parent.glob("*.csv"))
+
+
+@pytest.mark.parametrize(("asked", "rows"), [((), 2), (("--ignore-speech",), 1)])
+def test_mouths_that_talk_are_ignored_when_asked_for(engine, videos, monkeypatch, asked, rows):
+    lips = Explanation(
+        (RegionMotion("lower lip", "middle", 0.0, 2.0, 2.0),), "", 2.0, 1.0, None, None, 0.0, 0.0, 1.0, ()
+    )
+    told = engine.spot
+
+    def talking(*arguments, **options):
+        result = told(*arguments, **options)
+        spots = (replace(result.spots[0], explanation=lips), *result.spots[1:])
+        return replace(result, spots=spots, speaking=np.ones(result.timebase.n_ticks))
+
+    monkeypatch.setattr(engine, "spot", talking)
+    run = spot(*(videos("clip.mp4")), *asked)
+    assert ("1 expression of the mouth alone" in run.stderr) == bool(asked)
+    with open(videos("clip.mp4")[0].replace(".mp4", ".spots.csv"), newline="") as file:
+        assert len(list(csv.DictReader(file))) == rows
 
 
 def test_completion_knows_commands_options_and_files():

@@ -2,11 +2,13 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from facespot.errors import FacespotError
 from facespot.extract.timebase import Timebase
+from facespot.spotting.explanations import Explanation, RegionMotion
 from facespot.spotting.intervals import Interval
 from facespot.spotting.result import SpotResult
 from facespot.spotting.stimuli import Stimulus
@@ -106,3 +108,43 @@ def test_the_hint_is_for_results_without_rows():
         in make_result((), min_confidence=(0.78, 0.74), strongest=0.31).hint()
     )
     assert "no candidate" in make_result((), min_confidence=(0.5, 0.5)).hint()
+
+
+def talked(*regions, speech=0.9):
+    """A result with one expression in which these regions moved."""
+    moved = tuple(RegionMotion(region, "middle", 0.0, 2.0, 2.0) for region in regions)
+    why = Explanation(moved, "", 2.0, 1.0, None, None, 0.0, 0.0, speech, ())
+    result = make_result(INTERVALS[:1], min_confidence=(0.5, 0.5), strongest=0.91)
+    spots = tuple(replace(spot, explanation=why) for spot in result.spots)
+    return replace(result, spots=spots, speaking=np.full(result.timebase.n_ticks, 0.9))
+
+
+def test_what_moves_the_mouth_alone_while_talking_can_be_left_out():
+    result = talked("mouth corner", "lower lip", "chin").without_speech()
+    assert result.spots == ()
+    assert result.warnings == ("1 expression of the mouth alone, while talking, left out",)
+    assert result.provenance["ignored_speech"] == {"share": 0.5, "left_out": 1}
+    assert result.hint() is None
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        talked("mouth corner", "cheek"),
+        talked("inner brow"),
+        talked("lower lip", speech=0.4),
+        talked("lower lip", speech=None),
+        talked(),
+        replace(make_result(), speaking=np.ones(make_result().timebase.n_ticks)),
+    ],
+    ids=["smile", "brow", "silent", "not told", "nothing stands out", "not measured"],
+)
+def test_other_expressions_stay(result):
+    left = result.without_speech()
+    assert left.spots == result.spots
+    assert left.warnings == ()
+
+
+def test_weights_that_do_not_tell_speech_cannot_leave_it_out():
+    with pytest.raises(FacespotError, match="do not tell where somebody is talking"):
+        make_result().without_speech()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from facespot.extract.motion.geometry import GEOMETRY_CHANNELS, geometry_channels
 from facespot.extract.regions import KEPT_INDEX, KEPT_MESH_POINTS, ROI_NAMES
+from facespot.spotting.simulation import corpus
 from facespot.spotting.simulation.anatomy import (
     PAIRED_AUS,
     SINGLE_AUS,
@@ -14,8 +15,10 @@ from facespot.spotting.simulation.anatomy import (
     random_field,
     roi_means,
 )
-from facespot.spotting.simulation.corpus import CLIP_TICKS, simulate_clip, simulate_corpus
+from facespot.spotting.simulation.behaviour import blink, swallow
+from facespot.spotting.simulation.corpus import CLIP_TICKS, film_clip, simulate_clip, simulate_corpus
 from facespot.spotting.simulation.expressions import draw_expression, draw_timing, draw_wink, envelope
+from facespot.spotting.simulation.sensor import camera_motion, exposure
 from facespot.spotting.simulation.stage import MICRO_MAX_TICKS, Stage
 from facespot.spotting.simulation.timeline import perform
 from simulated import film
@@ -147,6 +150,69 @@ def test_calm_faces_show_little_and_take_their_time():
             found += [event for event in clip.events if event.type == "macro" and event.onset > 0]
     assert max(e.amplitude for e in calm) <= 0.08
     assert np.median([e.amplitude for e in calm]) < 0.5 * np.median([e.amplitude for e in others])
+
+
+def test_blinks_take_as_long_as_measured_and_open_slower_than_they_close():
+    """VanderWerf et al. 2003: 100 to 400 ms for most; double and half ones are few."""
+    rng = np.random.default_rng(0)
+    person = draw_person(rng)
+    lengths, closing, twice, half = [], [], 0, 0
+    for _ in range(400):
+        stage = Stage(200)
+        blink(stage, person, 40, rng)
+        assert not stage.events
+        shut = stage.blink > 0
+        starts = np.flatnonzero(np.diff(np.r_[False, shut].astype(int)) == 1)
+        twice += len(starts) > 1
+        half += stage.blink.max() < 0.76
+        lengths.append(shut.sum() / len(starts) / 30)
+        closing.append(np.flatnonzero(stage.blink >= 0.95 * stage.blink.max())[0] - 39)
+        assert np.abs(stage.performance(len(person.shape)).displacement).max() < 0.3
+    assert 0.15 < np.median(lengths) < 0.35
+    assert np.percentile(lengths, 5) >= 0.1
+    assert np.mean(np.array(lengths) > 0.45) < 0.3
+    assert 30 * np.median(lengths) > 2.5 * np.median(closing)
+    assert 10 < twice < 60
+    assert 10 < half < 60
+
+
+def test_a_swallow_is_no_expression_and_returns_to_rest():
+    rng = np.random.default_rng(0)
+    person = draw_person(rng)
+    for _ in range(20):
+        stage = Stage(240)
+        swallow(stage, person, 20, rng)
+        moved = np.abs(stage.performance(len(person.shape)).displacement).max(axis=(1, 2))
+        assert not stage.events
+        assert moved[:20].max() == moved[-20:].max() == 0
+        assert 0.002 < moved.max() < 0.1
+
+
+def test_a_camera_that_pans_moves_the_picture_and_not_the_face():
+    moves = [camera_motion(300, np.random.default_rng(seed)) for seed in range(60)]
+    still = [not shift.any() and not zoom.any() for shift, zoom in moves]
+    assert 0.3 < np.mean(still) < 0.7
+    assert max(np.ptp(shift, axis=0).max() for shift, _ in moves) > 1.0
+    assert all(np.abs(zoom).max() <= 0.6 for _, zoom in moves)
+    # Per tick it goes no faster than a hand can sweep it.
+    assert max(np.abs(np.diff(shift, axis=0)).max() for shift, _ in moves) < 0.5
+
+
+def test_brightness_is_settled_most_of_the_time():
+    unsettled = np.concatenate([exposure(300, np.random.default_rng(seed)) for seed in range(60)])
+    assert unsettled.min() >= 0
+    assert np.mean(unsettled < 0.05) > 0.7
+    assert 0.3 < unsettled.max() < 3
+
+
+def test_one_clip_in_seven_outside_the_laboratory_is_meant_to_be_empty(monkeypatch):
+    monkeypatch.setattr(corpus, "observe", lambda *_, **__: None)
+    quiet = 0
+    for seed in range(100):
+        performance, _ = film_clip(72, (3, seed), laboratory_share=0.0)
+        quiet += not performance.intensity.any()
+    # Beside those that are empty by chance.
+    assert 22 < quiet < 60
 
 
 def test_rise_and_fall_take_as_long_as_annotators_measured():

@@ -86,7 +86,9 @@ def test_only_the_coded_expressions_are_acted():
     inside = np.zeros(240, bool)
     inside[60:91] = True
     assert np.array_equal(moved > 1e-9, inside)
-    assert acted.intensity[70] > 0.9
+    # What is held wavers between 0.64 and 1.
+    assert acted.intensity[70] > 0.6
+    assert not acted.intensity[~inside].any()
 
 
 def test_codes_move_the_parts_they_name_on_the_side_they_name():
