@@ -7,7 +7,6 @@ OUT/cases.jsonl is not done again. Linux.
 """
 
 import json
-import os
 import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -75,9 +74,6 @@ def seeds_of(kind: str, folder: Path) -> dict[str, bytes]:
 @cache
 def _limit_once() -> None:
     """After what is loaded once, whose address space is none of a case's."""
-    import facespot.extract.pipeline
-    import facespot.spotting.datasets.annotations
-    import facespot.spotting.spotter
 
     # Twice the mark, since address space that nobody touches takes no memory.
     limit_memory(2 * MOST_MIB)
@@ -119,10 +115,13 @@ def try_case(number: int, headway: Headway | None = None, *, seed: int, media: i
     return case
 
 
-def run(folder: Path, seed: int, media: int, others: int, only: str | None = None) -> list[Case]:
-    """All cases, those of earlier runs included."""
+def run(folder: Path, seed: int, media: int, others: int, only: str | None = None, again: bool = False) -> list[Case]:
+    """All cases, those of earlier runs included; `again`: but for their findings, which are done once more."""
     record = folder / CASES
     done = [Case(**json.loads(line)) for line in record.read_text().splitlines()] if record.exists() else []
+    if again:
+        done = [case for case in done if not case.finding]
+        record.write_text("".join(json.dumps(asdict(case)) + "\n" for case in done), encoding="utf-8")
     left = sorted(set(range(media + others)) - {case.number for case in done})
     left = [number for number in left if only in (None, kind_of(number, media))]
     write_seeds(folder / "seeds", {kind_of(number, media) for number in left})
@@ -166,13 +165,13 @@ def table(cases: list[Case]) -> str:
 @click.command(help=__doc__)
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--seed", default=0, show_default=True)
-@click.option("--media", default=2000, show_default=True, help="mutated recordings")
-@click.option("--others", default=4000, show_default=True, help="mutated files of all other kinds")
-@click.option("--only", type=click.Choice(list(KINDS)), help="of these cases only those of one kind")
-def main(out: Path, seed: int, media: int, others: int, only: str | None) -> None:
+@click.option("--media", default=2000, show_default=True, help="Mutated recordings.")
+@click.option("--others", default=4000, show_default=True, help="Mutated files of all other kinds.")
+@click.option("--only", type=click.Choice(list(KINDS)), help="Of these cases only those of one kind.")
+@click.option("--again", is_flag=True, help="Do the findings of earlier runs again, to see whether they are mended.")
+def main(out: Path, seed: int, media: int, others: int, only: str | None, again: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    os.nice(10)
-    cases = run(out.resolve(), seed, media, others, only)
+    cases = run(out.resolve(), seed, media, others, only, again)
     click.echo(table(cases))
     for outcome, count in Counter(case.outcome for case in cases if case.finding).most_common():
         click.echo(f"{outcome}: {count}")

@@ -82,7 +82,7 @@ def _tables(folder: Path) -> Seeds:
     for name, writer in WRITERS.items():
         get_writer(name).write(_result(), folder / f"clip{writer.suffix}")
     (folder / "points.csv").write_text("video;type;time_s\nclip;macro;1,5\nclip;micro;2\n", encoding="utf-8")
-    (folder / "frames.csv").write_text("vid,pred_onset,pred_offset,type\na,3,40,1\na,50,60,2\n", encoding="utf-8")
+    (folder / "frames.csv").write_text("vid,pred_onset,pred_offset,type\na,3,40,macro\na,50,60,me\n", encoding="utf-8")
     return _contents(folder)
 
 
@@ -103,8 +103,8 @@ def _coding_sheets(folder: Path) -> Seeds:
             ("006", "006_1_2", 1, 200, 220, 240, 40, "Micro - 1/2", "12"),
         ],
         "casme3": [
-            ("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "emotion"),
-            ("spNO.1", "a", 10, 20, 30, "12", "happy"),
+            ("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Type"),
+            ("spNO.1", "a", 10, 20, 30, "12", "ME"),
         ],
     }
     for name, table in rows.items():
@@ -140,7 +140,7 @@ def _checkpoints(folder: Path) -> Seeds:
 
 def _forged(data: bytes, rng: Random) -> bytes:
     """A header whose descriptions are absurd and whose checksums are right, as whoever means harm would write it."""
-    from facespot.models.checkpoint import _digest, _seal  # noqa: PLC2701 - to forge is to know the seal
+    from facespot.models.checkpoint import _digest, _seal
     from safetensors.torch import load
 
     size = int.from_bytes(data[:8], "little")
@@ -217,7 +217,9 @@ def _read_index(path: Path, seeds: Seeds) -> None:
 
 
 def _stimuli(folder: Path) -> Seeds:
-    (folder / "shown.csv").write_text("stimulus,start_s,end_s,video\nfilm,0,1.5,clip\nrest,1.5,3,clip\n", encoding="utf-8")
+    (folder / "shown.csv").write_text(
+        "stimulus,start_s,end_s,video\nfilm,0,1.5,clip\nrest,1.5,3,clip\n", encoding="utf-8"
+    )
     return _contents(folder)
 
 
