@@ -1,7 +1,7 @@
-"""Every recording of `recordings.py` through `spot`: python benchmarks/robustness/corpus.py [--only WORD] [--table FILE]
+"""Every recording of `recordings.py` through `spot`: python benchmarks/robustness/corpus.py [--only WORD]
 
-One process reads them all, one after the other, as `spot` would: what is judged is its exit code, what it says, and that
-it ends. A row that does not end as expected is marked, and makes the script fail. Linux.
+One process reads them all, one after the other, as `spot` would: what is judged is its exit code, what it says, and
+that it ends. A row that does not end as expected is marked, and makes the script fail. Linux.
 """
 
 import shutil

@@ -1,9 +1,9 @@
 """Thousands of mutated recordings, caches, tables and checkpoints: python benchmarks/robustness/fuzz.py OUT
 
 Every case is read in the way a user's command reads it. An error that says what to do is an answer. A finding is
-anything else: another exception, a process that dies, a minute of processor time or of silence, two gigabytes, a file
-written outside the case's folder, damage taken for whole. Cases follow from the seed and their number alone, and what is in
-OUT/cases.jsonl is not done again. Linux.
+anything else: another exception, a process that dies, a minute of processor time or three of silence, two gigabytes, a
+file written outside the case's folder, damage taken for whole. Cases follow from the seed and their number alone, and
+what is in OUT/cases.jsonl is not done again. Linux.
 """
 
 import json
@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import click
 from facespot.benchmarks.robustness.inputs import KINDS, WrongAcceptError, mutated
 from facespot.benchmarks.robustness.watched import limit_memory, watch
 from facespot.errors import FacespotError
-from facespot.processes import Headway, origin, run_jobs
+from facespot.processes import origin, run_jobs
 
 MOST_MIB = 2048
 MOST_PROCESSOR_S = 60.0
@@ -79,7 +80,7 @@ def _limit_once() -> None:
     limit_memory(2 * MOST_MIB)
 
 
-def try_case(number: int, headway: Headway | None = None, *, seed: int, media: int, folder: Path) -> Case:
+def try_case(number: int, *, seed: int, media: int, folder: Path) -> Case:
     """One case in a folder of its own, which is kept where it is a finding."""
     kind = kind_of(number, media)
     seeds = seeds_of(kind, folder / "seeds")
@@ -88,7 +89,6 @@ def try_case(number: int, headway: Headway | None = None, *, seed: int, media: i
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     (place / name).write_bytes(data)
-    _limit_once()
     seen = watch(partial(KINDS[kind].use, place / name, seeds), place)
     outcome, detail = "read", ""
     error = seen.error
@@ -115,6 +115,12 @@ def try_case(number: int, headway: Headway | None = None, *, seed: int, media: i
     return case
 
 
+def try_limited(number: int, headway: Headway | None = None, **options: Any) -> Case:
+    """The same in a process that is there for such cases alone: its memory is limited from now on."""
+    _limit_once()
+    return try_case(number, **options)
+
+
 def run(folder: Path, seed: int, media: int, others: int, only: str | None = None, again: bool = False) -> list[Case]:
     """All cases, those of earlier runs included; `again`: but for their findings, which are done once more."""
     record = folder / CASES
@@ -125,7 +131,7 @@ def run(folder: Path, seed: int, media: int, others: int, only: str | None = Non
     left = sorted(set(range(media + others)) - {case.number for case in done})
     left = [number for number in left if only in (None, kind_of(number, media))]
     write_seeds(folder / "seeds", {kind_of(number, media) for number in left})
-    task = partial(try_case, seed=seed, media=media, folder=folder)
+    task = partial(try_limited, seed=seed, media=media, folder=folder)
     with record.open("a", encoding="utf-8") as file:
         for finished in run_jobs(task, left, 1, patience_s=PATIENCE_S):
             case = finished.value

@@ -1,4 +1,4 @@
-"""What is mutated, and what reading it may do: seeds of every kind of file, and the calls that a user makes with them."""
+"""What is mutated and how it is read: seeds of every kind of file, and what a user's commands do with them."""
 
 import json
 import math

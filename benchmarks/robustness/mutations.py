@@ -14,8 +14,8 @@ _INTEGERS = [
 ]
 # Where they stand in text.
 _WORDS = (
-    b"-1 0 1 nan inf -inf 1e308 1e-320 1e999 99999999999999999999 -0.0 2,5 0x10 1_000 null true [] {} \"\" '' ; , \t \n "
-    b'\r\n \x00 \xff\xfe \xef\xbb\xbf \xf0\x9f\x98\x80 <!DOCTYPE &lt; &#0; ]]> =1+1 ../../../x macro micro "'
+    b"-1 0 1 nan inf -inf 1e308 1e-320 1e999 99999999999999999999 -0.0 2,5 0x10 1_000 null true [] {} \"\" '' ; , \t "
+    b'\n \r\n \x00 \xff\xfe \xef\xbb\xbf \xf0\x9f\x98\x80 <!DOCTYPE &lt; &#0; ]]> =1+1 ../../../x macro micro "'
 ).split(b" ")
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?")
 _MOST_CHANGES = 4
@@ -38,7 +38,7 @@ def mutate(data: bytes, rng: Random, other: bytes = b"", *, text: bool = False) 
 
 
 def mutate_zip(data: bytes, rng: Random, *, text: bool) -> bytes:
-    """A member of the archive is changed and packed again, so that checksums are right; sometimes the archive itself."""
+    """A member of the archive is changed and packed again, with right checksums; sometimes the archive itself."""
     if rng.random() < 0.25:
         return mutate(data, rng)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
