@@ -1,11 +1,21 @@
 """Files: written whole or not at all, and where a user's own lie."""
 
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-_NAME_CHARACTERS = 80  # of the target in a temporary name, which must stay below the 255 bytes file systems allow
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows; there, what a killed writer left stays
+    fcntl = None
+
+# Bytes of the target in a temporary name, which must stay below the 255 that file systems allow.
+_NAME_BYTES, _SUFFIX_BYTES = 80, 40
+_RANDOM = r"[a-z0-9_]{8}"  # as tempfile makes them
 
 
 @contextmanager
@@ -18,9 +28,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     import tempfile  # on use: most commands that are only asked for help import this module
 
     path = Path(path)
-    prefix = f".{path.name[:_NAME_CHARACTERS]}."
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    prefix, suffix = f".{_cut(path.name, _NAME_BYTES)}.", _cut(path.suffix, _SUFFIX_BYTES)
+    _remove_abandoned(path.parent, prefix, suffix)
+    while True:
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
+        if _locked(handle):
+            break
+        os.close(handle)  # somebody who clears up was faster than we at locking it, and takes it away
     temporary = Path(name)
     try:
         yield temporary
@@ -31,6 +45,47 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+        if fcntl is not None:
+            os.close(handle)
+
+
+def _cut(name: str, most_bytes: int) -> str:
+    """The beginning of a name, of so many bytes at most."""
+    return os.fsdecode(os.fsencode(name)[:most_bytes])
+
+
+def _locked(handle: int) -> bool:
+    """Whether the new file is now this writer's. The lock ends with the writer, however it ends."""
+    if fcntl is None:
+        os.close(handle)  # an open file cannot be renamed there
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks, on which nobody clears up
+        return True
+    return os.fstat(handle).st_nlink > 0
+
+
+def _remove_abandoned(folder: Path, prefix: str, suffix: str) -> None:
+    """Delete what killed writers of the same file left: temporary names that nobody holds a lock on."""
+    if fcntl is None:
+        return
+    ours = re.compile(re.escape(prefix) + _RANDOM + re.escape(suffix), re.DOTALL)
+    try:
+        left = [name for name in os.listdir(folder) if ours.fullmatch(name)]
+    except OSError:  # whoever writes into it is told why that cannot be
+        return
+    for name in left:
+        path = folder / name
+        with suppress(OSError):
+            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(path)
+            finally:
+                os.close(handle)
 
 
 def user_cache_folder() -> Path:

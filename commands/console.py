@@ -34,10 +34,11 @@ class Failure:
     def of(cls, error: Exception, subject: Path | None = None) -> "Failure":
         """The one policy. subject: the recording at work, where the error's own message does not name it."""
         where = "" if subject is None else f"{click.format_filename(subject)}: "
+        # One line, also of a name with a line end in it.
         if isinstance(error, FacespotError):
-            return cls(str(error), error.exit_code)
+            return cls(" ".join(str(error).splitlines()), error.exit_code)
         if isinstance(error, OSError):
-            return cls(f"{where}{error}", FacespotError.exit_code)
+            return cls(" ".join(f"{where}{error}".splitlines()), FacespotError.exit_code)
         if isinstance(error, ImportError):
             return cls(f"{' '.join(str(error).split())}; `spot doctor` says what to do", FacespotError.exit_code)
         from ..processes import origin

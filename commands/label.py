@@ -157,14 +157,14 @@ def _machine_events(
     spotting: dict[str, Any],
 ) -> Sequence["CodedEvent"]:
     """What facespot found: from the journal begun earlier, from the newest output beside it, or by spotting now."""
-    from ..spotting.labelling.events import event_from_json, machine_events, read_machine_events
+    from ..spotting.labelling.events import events_of_header, machine_events, read_machine_events
     from ..spotting.labelling.journal import read_journal
 
     journal = task.file(base, ".jsonl")
     if task.mode == "blind":
         return ()
     if journal.exists():
-        return [event_from_json(record) for record in read_journal(journal)[0]["machine"]]
+        return events_of_header(journal, read_journal(journal)[0])
     outputs = [p for ending in _FOUND if (p := base.with_name(base.name + ending)).exists()]
     if outputs:
         newest = max(outputs, key=lambda p: p.stat().st_mtime_ns)

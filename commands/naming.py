@@ -11,6 +11,8 @@ from ..errors import FacespotError, NotAVideoError, VideoNotFoundError
 
 # Names of an output, from short to certain: the video's stem, its full name, with its folder, with a hash of its path.
 _NAME_LEVELS = 4
+# Bytes of it, so that with the longest ending, that of a coder's labels, it stays below the 255 file systems allow.
+_MOST_BYTES = 180
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,13 @@ def _name(video: Path, folder: Path | None, level: int) -> Path:
     full = video.absolute()
     stem = full.name if os.path.isdir(video) else full.stem
     name = (stem, full.name, f"{full.parent.name}_{full.name}")[min(level, 2)]
-    if level == 3:
+    if level == 3 or len(os.fsencode(name)) > _MOST_BYTES:
         import hashlib
 
-        name += "_" + hashlib.sha256(os.fsencode(full)).hexdigest()[:8]
+        # Of the name alone where that is all that is wanted: the outputs of a folder that was moved are found again.
+        named = os.fsencode(full if level == 3 else name)
+        kept = os.fsencode(name)[:_MOST_BYTES].decode(errors="ignore")
+        name = f"{kept}_{hashlib.sha256(named).hexdigest()[:8]}"
     return (video.parent if folder is None else folder) / name
 
 

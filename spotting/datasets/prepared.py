@@ -95,15 +95,22 @@ def read_index(folder: Path) -> list[PreparedVideo]:
     except UnicodeDecodeError as error:
         raise AnnotationError(f"{path}: is damaged ({error}); run spot prepare again") from error
     rows = csv.reader(text.splitlines())
-    if tuple(next(rows, ())) != INDEX_COLUMNS:
+    try:
+        lines = list(rows)
+    except csv.Error as error:
+        raise AnnotationError(f"{path}, row {rows.line_num}: {error}; run spot prepare again") from error
+    if not lines or tuple(lines[0]) != INDEX_COLUMNS:
         raise AnnotationError(f"{path}, row 1: the columns are not {', '.join(INDEX_COLUMNS)}")
     videos = []
-    for row in rows:
+    for number, row in enumerate(lines[1:], 2):
         try:
             dataset, subject, video, entry, ticks, coverage = row
-            videos.append(PreparedVideo(dataset, subject, video, entry, int(ticks), float(coverage)))
+            prepared = PreparedVideo(dataset, subject, video, entry, int(ticks), float(coverage))
+            if prepared.ticks < 0 or not 0 <= prepared.coverage <= 1:
+                raise ValueError(f"{ticks} ticks with a coverage of {coverage} cannot be")
+            videos.append(prepared)
         except ValueError as error:
-            raise AnnotationError(f"{path}, row {rows.line_num}: {error}") from error
+            raise AnnotationError(f"{path}, row {number}: {error}") from error
     return videos
 
 

@@ -121,7 +121,8 @@ def _read_parquet(path: Path) -> Sheet:
     except AnnotationError:
         raise
     except Exception as error:  # pyarrow raises its own, OSError and what its decoders do
-        raise AnnotationError(f"{path}: not a Parquet file, or a damaged one ({error})") from error
+        reason = " ".join(str(error).split())
+        raise AnnotationError(f"{path}: not a Parquet file, or a damaged one ({reason})") from error
 
 
 def _read_json(path: Path) -> Sheet:

@@ -192,6 +192,18 @@ def read_machine_events(path: str | Path, n_frames: int) -> tuple[CodedEvent, ..
     return tuple(replace(e, id=i) for i, e in enumerate(sorted(found, key=lambda e: (e.onset, e.offset)), 1))
 
 
+def events_of_header(path: str | Path, header: Mapping[str, Any]) -> tuple[CodedEvent, ...]:
+    """What the machine had found when the journal at `path` was begun. Raises AnnotationError where that is damaged."""
+    try:
+        found = tuple(event_from_json(record) for record in header["machine"])
+        for event in found:
+            _check(event, header["frames"])
+    except (KeyError, TypeError, ActError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:100]
+        raise AnnotationError(f"{path}, line 1: damaged ({reason}); restore it from a copy") from error
+    return found
+
+
 def event_from_json(record: Mapping[str, Any]) -> CodedEvent:
     """The inverse of `event_to_json`. Raises TypeError for other keys."""
     return CodedEvent(**record)

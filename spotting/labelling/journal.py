@@ -101,7 +101,7 @@ def _parse(path: Path, data: bytes) -> tuple[dict[str, Any], list[dict[str, Any]
             record = json.loads(line)
             if not isinstance(record, dict):
                 raise ValueError("not an object")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise AnnotationError(f"{path}, line {number}: damaged ({error}); restore it from a copy") from error
         records.append(record)
     if not records or records[0].get("format") != FORMAT:

@@ -21,7 +21,7 @@ from ...version import __version__
 from ..intervals import Interval
 from ..output.formats import get_writer
 from ..result import SpotResult
-from .events import ActError, CodedEvent, History, event_from_json, event_to_json
+from .events import ActError, CodedEvent, History, event_to_json, events_of_header
 from .journal import Journal, read_journal
 
 # What is written beside the journal at every act.
@@ -63,10 +63,10 @@ class LabelledRecording:
         self.timebase = timebase
         self.journal = journal
         header = journal.header
-        self.predicted = tuple(event_from_json(record) for record in header["machine"])
+        self.predicted = events_of_header(journal.path, header)
         shown = self.predicted if task.mode == "open" else ()
         self.history = history_of(journal.path, timebase.n_frames, shown, journal.acts)
-        self._keys = {act["key"] for act in journal.acts if "key" in act}
+        self._keys = {act["key"] for act in journal.acts if isinstance(act.get("key"), str)}
 
     @classmethod
     def open(
@@ -102,7 +102,11 @@ class LabelledRecording:
                 begun, now = told.format(kept.get(name)), told.format(header[name])
                 against = "" if begun == now else f", not {now}"
                 raise AnnotationError(f"{journal.path}: begun with {begun}{against}; move it away to start anew")
-        return cls(path, base, task, timebase, journal)
+        try:
+            return cls(path, base, task, timebase, journal)
+        except BaseException:
+            journal.close()
+            raise
 
     def act(self, act: Mapping[str, Any]) -> None:
         """Do an act; when this returns it is on the disk. An act with the `key` of an earlier one is that one, sent
@@ -218,7 +222,8 @@ def read_times(path: Path, fps: float | None = None) -> Timebase:
 def coded_by(path: Path) -> tuple[dict[str, Any], History]:
     """Header and history of another coder's journal. Raises AnnotationError."""
     header, acts = read_journal(path)
-    shown = [event_from_json(r) for r in header["machine"]] if header["mode"] == "open" else []
+    found = events_of_header(path, header)
+    shown = found if header.get("mode") == "open" else ()
     return header, history_of(path, header["frames"], shown, acts)
 
 
