@@ -27,6 +27,7 @@ class LiveOrder:
     weights: Path | None
     device: str
     decoding: "Decoding"
+    model: str | None
     min_confidence: tuple[float, float] | None
     types: str | None
     face: str | int
@@ -51,6 +52,7 @@ def follow_one(
             weights=order.weights,
             device=order.device,
             decoding=order.decoding,
+            model=order.model,
             min_confidence=order.min_confidence,
             types=cast("ExpressionType | None", order.types),
             face=order.face,

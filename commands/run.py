@@ -100,7 +100,7 @@ def run(
 
     console = Console(quiet)
     live = following or camera is not None
-    _check_sources(videos, following, camera, plot or report or segments is not None)
+    _check_sources(videos, following, camera, plot or report or ignore_speech or segments is not None)
     batch = Batch(console, () if live else videos, fps)
     if output is not None:
         make_folder(output)
@@ -111,7 +111,9 @@ def run(
         from .live import LiveOrder, follow_one
 
         source = videos[0] if videos else Path(camera or "")
-        wanted = LiveOrder(source, camera is not None, weights, device, decoding, min_confidence, types, face, fps)
+        wanted = LiveOrder(
+            source, camera is not None, weights, device, decoding, model, min_confidence, types, face, fps
+        )
         path, result, written = follow_one(console, wanted, formats, output)
         _report(console, path, _Spotted(result, written))
         return
@@ -158,7 +160,7 @@ def _check_sources(videos: tuple[Path, ...], following: bool, camera: str | None
     if following and len(videos) > 1:
         raise click.UsageError("--follow takes one VIDEO")
     if more and (following or camera is not None):
-        raise click.UsageError("--plot, --report and --segments want a finished recording; run it again for them")
+        raise click.UsageError("--plot, --report, --segments and --ignore-speech want a finished recording; run it again for them")
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ def follow(
     weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
     decoding: Decoding = "own",
+    model: str | None = None,
     min_confidence: Confidence | None = None,
     types: ExpressionType | Sequence[ExpressionType] | None = None,
     face: str | int = "longest",
@@ -100,7 +101,7 @@ def follow(
     Raises as `spot`.
     """
     name = str(source) if isinstance(source, int) else os.fspath(source)
-    spotter = Spotter.load(weights, device, decoding)
+    spotter = Spotter.load(weights, device, decoding, model)
     live = LiveSpotter(spotter, min_confidence=min_confidence, types=types, delay_s=delay_s)
     options = ExtractOptions(face=face)
     whole = None
