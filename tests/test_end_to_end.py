@@ -130,8 +130,8 @@ def one_home(tmp_path_factory):
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.mark.parametrize("model", ["default", "gim"])
-def test_shipped_weights_find_the_sample_clips_expressions(model, one_home, tmp_path):
+@pytest.mark.parametrize(("model", "false_alarms"), [("default", 2), ("gim", 4)])
+def test_shipped_weights_find_the_sample_clips_expressions(model, false_alarms, one_home, tmp_path):
     from facespot.models.shipped import MODELS
     from facespot.spotting.intervals import Interval
     from facespot.spotting.judging.metrics import match
@@ -152,5 +152,5 @@ def test_shipped_weights_find_the_sample_clips_expressions(model, one_home, tmp_
         for kind in ("macro", "micro")
     )
     assert hits >= 4
-    assert len(found) - hits <= 2
+    assert len(found) - hits <= false_alarms
     assert json.loads((tmp_path / "astronaut.spots.json").read_text())["provenance"]["weights"] == MODELS[model]

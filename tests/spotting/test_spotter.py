@@ -246,10 +246,18 @@ def test_curves_can_be_decoded_as_the_paper_and_as_its_authors_do(shipped, featu
         Spotter.load(tmp_path / "w", "cpu", "paper")
 
 
+@pytest.fixture(scope="module")
+def told(clips):
+    """What either model says of two clips."""
+    spotters = {model: Spotter.load(device="cpu", model=model) for model in MODELS}
+    return {(model, id(f)): spotter.curves(f) for model, spotter in spotters.items() for f, _ in clips[:2]}
+
+
 @pytest.mark.parametrize("decoding", get_args(Decoding))
 @pytest.mark.parametrize("model", MODELS)
-def test_a_least_confidence_means_the_same_for_every_model_and_decoding(model, decoding, clips):
-    spotter = Spotter.load(device="cpu", decoding=decoding, model=model)
+def test_a_least_confidence_means_the_same_for_every_model_and_decoding(model, decoding, clips, told, monkeypatch):
+    spotter, clips = Spotter.load(device="cpu", decoding=decoding, model=model), clips[:2]
+    monkeypatch.setattr(spotter, "curves", lambda features: told[model, id(features)])
     numbers = []
     for least in (0.0, 0.3, 0.6, 0.9, 1.0):
         found = [i for features, _ in clips for i in spotter.intervals(features, least)[0]]
@@ -283,7 +291,7 @@ def test_the_papers_model_finds_what_an_untrained_one_does_not(clips, tmp_path):
     network = GIMSpotter(GIMSpotterConfig(SpotFormerConfig(8, 2, 4, 8)))
     save_checkpoint(tmp_path / "w", "gim", dataclasses.asdict(network.config), network.state_dict())
     random = Spotter.load(tmp_path / "w", "cpu")
-    assert f1(papers, clips) > max(f1(random, clips, confidence) for confidence in (0.0, 0.1, 0.3)) + 0.3
+    assert f1(papers, clips) > max(f1(random, clips, confidence) for confidence in (0.0, 0.3)) + 0.3
 
 
 def test_the_papers_model_looks_at_no_landmarks(features):
