@@ -32,7 +32,9 @@ class GrowingFile:
     def read(self, size: int) -> bytes:
         deadline = time.monotonic() + self._growth_s
         while not (block := self._file.read(size)):
-            if not self.wait or self._stop.is_set() or time.monotonic() >= deadline:
+            if self._stop.is_set() or time.monotonic() >= deadline:
+                self.wait = False  # FFmpeg asks more than once whether this is the end
+            if not self.wait:
                 break
             time.sleep(_POLL_S)
         return block

@@ -18,6 +18,7 @@ from facespot.extract import pipeline
 from facespot.extract.cache import FeatureCache
 from facespot.extract.face.mediapipe_graphs import quiet_native
 from facespot.extract.pipeline import ExtractOptions, extract_features, features_key
+from facespot.extract.reading.video import VideoFile
 from facespot.extract.threads import in_background, single_threaded_opencv
 from places import SHARED
 
@@ -389,3 +390,36 @@ def test_opencv_gets_its_threads_back():
     with single_threaded_opencv():
         assert cv2.getNumThreads() == 1
     assert cv2.getNumThreads() == 2
+
+
+def readings(monkeypatch):
+    """The times a recording has been opened, as a list that grows."""
+    opened = []
+    open_video = pipeline.open_video
+    monkeypatch.setattr(pipeline, "open_video", lambda *a: opened.append(a) or open_video(*a))
+    return opened
+
+
+def test_a_recording_of_one_face_is_decoded_once_and_gives_what_two_readings_give(clip, extracted, monkeypatch):
+    opened = readings(monkeypatch)
+    assert same(extract_features(clip), extracted)
+    assert len(opened) == 1
+    # A guess that does not hold is given up for a second reading.
+    monkeypatch.setattr(pipeline.Watch, "_is_settled", lambda watch, time: setattr(watch, "gave_up", True))
+    again = extract_features(clip)
+    assert len(opened) == 3
+    assert same(again, extracted)
+    assert again.provenance == extracted.provenance
+
+
+def test_pictures_between_the_ticks_of_fast_video_are_not_converted(tmp_path, monkeypatch):
+    path = media.write_video(tmp_path / "fast.mp4", media.moving_face(120), 200)
+    opened = readings(monkeypatch)
+    converted = []
+    upright = VideoFile._upright
+    monkeypatch.setattr(VideoFile, "_upright", lambda self, frame: converted.append(frame.pts) or upright(self, frame))
+    features = extract_features(path)
+    assert features.timebase.n_frames == 120
+    assert len(opened) == 1
+    # 18 ticks, three looks at whose times there may be none, and the one that opening reads.
+    assert 18 <= len(converted) <= 22
