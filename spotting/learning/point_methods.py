@@ -136,7 +136,7 @@ def contrast(curve: Tensor, first: int, last: int) -> Tensor:
 
 def runs_above(curve: np.ndarray) -> list[tuple[int, int]]:
     """First and last tick of every different run of a curve above one of `THRESHOLDS`."""
-    found = set()
+    found: set[tuple[int, int]] = set()
     for threshold in THRESHOLDS:
         edges = np.flatnonzero(np.diff(np.concatenate([[False], curve > threshold, [False]]).astype(np.int8)))
         found.update(zip(edges[::2].tolist(), (edges[1::2] - 1).tolist(), strict=True))
