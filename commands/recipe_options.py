@@ -28,7 +28,7 @@ _OF_THE_AUTHORS = {
     "--dataset-name": "a data set's loss weights are --preset casme2 or samm-lv",
     "--path-dataset": "features are a folder made by spot convert or spot prepare",
     "--num-class": "there are two classes, macro and micro",
-    "--cuda": "a card is chosen by --device, such as cuda:0",
+    "--cuda": "a card is asked for by --device cuda",
     "--pretrained-ckpt": "a checkpoint goes through spot convert, then --init to train on or --weights to judge",
 }
 
