@@ -19,7 +19,7 @@ import click
 from facespot.benchmarks.robustness.inputs import KINDS, WrongAcceptError, mutated
 from facespot.benchmarks.robustness.watched import limit_memory, watch
 from facespot.errors import FacespotError
-from facespot.processes import origin, run_jobs
+from facespot.processes import Headway, origin, run_jobs
 
 MOST_MIB = 2048
 MOST_PROCESSOR_S = 60.0
