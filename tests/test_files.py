@@ -1,10 +1,10 @@
-"""Where a user's own files lie."""
+"""Where a user's own files lie, and that they are written whole or not at all."""
 
 import os
 import sys
 
 import pytest
-from facespot.files import user_cache_folder
+from facespot.files import replacing, user_cache_folder
 
 
 def test_the_cache_lies_in_a_folder_of_its_own(monkeypatch, tmp_path):
@@ -28,3 +28,28 @@ def test_a_user_without_a_home_is_an_error_of_the_system(monkeypatch):
     assert os.path.expanduser("~") == "~"
     with pytest.raises(FileNotFoundError, match="home"):
         user_cache_folder()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks that end with their process are POSIX")
+def test_what_a_killed_writer_left_is_removed_and_a_living_one_keeps_its_own(tmp_path):
+    path = tmp_path / "clip.spots.csv"
+    left = [tmp_path / f".clip.spots.csv.{middle}.csv" for middle in ("k3j5x8aa", "________")]
+    others = [tmp_path / name for name in (".clip.spots.csv.old.csv", ".other.csv.k3j5x8aa.csv", ".clip.spots.csv")]
+    for file in (*left, *others):
+        file.write_text("half")
+    with replacing(path) as mine:
+        mine.write_text("first")
+        with replacing(path) as another:
+            another.write_text("second")
+        assert mine.read_text() == "first"
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert sorted(tmp_path.iterdir()) == sorted([path, *others])
+
+
+@pytest.mark.parametrize("name", ["\N{GRINNING FACE}" * 60 + ".csv", "n" * 251 + ".csv", "a." + "s" * 253])
+def test_any_name_that_a_file_may_have_can_be_written(tmp_path, name):
+    with replacing(tmp_path / name) as temporary:
+        temporary.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "whole"

@@ -212,6 +212,9 @@ def main(stages: tuple[str, ...], kills: int, shares: int, seed: int) -> None:
     faults = []
     click.echo("| stage | files, KiB | killed at work | full disks | others | faults |\n|---|---|---|---|---|---|")
     for name in stages or STAGES:
+        # Not where the stage before was told to put its temporary files.
+        os.environ.pop("TMPDIR", None)
+        tempfile.tempdir = None
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
             rng = Random(f"{seed} {name}")
             mounts = may_mount(Path(scratch) / "mount")

@@ -16,6 +16,8 @@ from facespot.tests import media
 
 SIZE, N_FRAMES = 160, 20
 FOUND, NOT_THERE, NO_VIDEO, NO_FACE, TOO_SHORT = 0, 3, 4, 5, 6
+# Used as far as it goes and said to be damaged, or refused, as it depends on where the pictures lie.
+DAMAGED = -1
 # What is in the file besides the picture -> (ending, codec, pixel format).
 FORMATS = {
     "MP4, H.264": (".mp4", "libx264", "yuv420p"),
@@ -88,9 +90,14 @@ def corpus() -> Iterator[Recording]:
     yield from _clocks()
     yield from _pictures()
     yield from _without()
-    for suffix, codec in ((".mp4", "libx264"), (".mkv", "libx264"), (".avi", "mpeg4")):
+    for what, suffix, codec, options in (
+        ("MP4", ".mp4", "libx264", {}),
+        ("MP4 with its index first", ".mp4", "libx264", {"movflags": "faststart"}),
+        ("MKV", ".mkv", "libx264", {}),
+        ("AVI", ".avi", "mpeg4", {}),
+    ):
         for percent in range(0, 100, 5):
-            yield _truncated(suffix, codec, percent)
+            yield Recording(f"{what}, cut off at {percent} %", partial(_cut, suffix, codec, options, percent), DAMAGED)
     yield from _image_folders()
     for what, name in _NAMES.items():
         yield Recording(f"a name with {what}", partial(_encoded, name), FOUND)
@@ -246,12 +253,15 @@ def _without() -> Iterator[Recording]:
     yield Recording("an empty folder", nobody_may, NO_VIDEO)
 
 
-def _truncated(suffix: str, codec: str, percent: int) -> Recording:
-    def make(folder: Path) -> Path:
-        return media.truncate(_encoded(f"a{suffix}", folder, codec, n=30), percent / 100)
-
-    # What is expected of the beginning of a file is anything but a fault: it depends on where its pictures lie.
-    return Recording(f"{suffix[1:].upper()} cut off at {percent} %", make, -1)
+def _cut(suffix: str, codec: str, container_options: dict[str, str], percent: int, folder: Path) -> Path:
+    path = media.write_video(
+        folder / f"a{suffix}",
+        media.moving_face(36, SIZE),
+        codec=codec,
+        options={"g": "6"},
+        container_options=container_options,
+    )
+    return media.truncate(path, percent / 100)
 
 
 def _image_folders() -> Iterator[Recording]:

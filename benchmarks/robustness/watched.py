@@ -84,5 +84,6 @@ def _note(event: str, arguments: tuple) -> None:
         return
     if writes and isinstance(path, str | bytes | os.PathLike):
         place = os.path.realpath(os.fsdecode(path))
-        if not place.startswith(tuple(_allowed)):
+        # A list of fonts, which matplotlib keeps for itself and MediaPipe makes it look for, is no output of ours.
+        if not place.startswith(tuple(_allowed)) and "matplotlib" not in Path(place).parts:
             _outside.append(place)

@@ -1,7 +1,9 @@
 """Whether a file's own structure says that its end is missing, in containers whose demuxers pass over it.
 
 FFmpeg sets the length of a cut AVI file by what is left of it and reads transport streams and Ogg as far as they go, so
-that none of them differs from a shorter recording once it is opened.
+that none of them differs from a shorter recording once it is opened. Matroska files, and MP4 files with
+their index first, still state their length, but less than half a second that is missing of it could also be a header
+that errs.
 """
 
 import os
@@ -17,6 +19,7 @@ _TS_PROBED_PACKETS = 8
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_SIZE_OFFSET = 40
 _ASF_HEADER_BYTES = 1 << 16
+_EBML, _SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 _OGG_CAPTURE = b"OggS"
 _OGG_COUNT_OFFSET = 26  # in a page: how many lengths, a byte each, stand between its header and its content
 _OGG_LARGEST_PAGE = 27 + 255 + 255 * 255
@@ -27,7 +30,14 @@ def missing_end(path: Path, container: str) -> str | None:
 
     container: FFmpeg's name of the format. Raises OSError.
     """
-    look = {"avi": _cut_avi, "mpegts": _cut_transport_stream, "asf": _cut_asf, "ogg": _cut_ogg}.get(container)
+    look = {
+        "avi": _cut_avi,
+        "mpegts": _cut_transport_stream,
+        "asf": _cut_asf,
+        "ogg": _cut_ogg,
+        "matroska,webm": _cut_matroska,
+        "mov,mp4,m4a,3gp,3g2,mj2": _cut_mp4,
+    }.get(container)
     if look is None:
         return None
     with path.open("rb") as file:
@@ -67,6 +77,40 @@ def _cut_asf(file: BinaryIO, size: int) -> str | None:
         return None
     (promised,) = struct.unpack_from("<Q", head, at)
     return f"{promised - size} bytes are missing at its end" if promised > size else None
+
+
+def _cut_matroska(file: BinaryIO, size: int) -> str | None:
+    """A Matroska file is a header and one element of a length that is told, but by those who write as they record."""
+    at = 0
+    for name in (_EBML, _SEGMENT):
+        file.seek(at)
+        head = file.read(len(name) + 8)
+        if not head.startswith(name) or len(head) == len(name):
+            return None
+        # RFC 8794, 4: as many bytes more as the first one has leading zeros; all ones are an unknown length.
+        first = head[len(name)]
+        width = 9 - first.bit_length()
+        told = int.from_bytes(head[len(name) : len(name) + width]) & (1 << 7 * width) - 1
+        if width > 8 or told == (1 << 7 * width) - 1:
+            return None
+        at += len(name) + width + told
+    return f"{at - size} bytes are missing at its end" if at > size else None
+
+
+def _cut_mp4(file: BinaryIO, size: int) -> str | None:
+    """An MP4 file is a row of boxes, each headed by its length (ISO 14496-12, 4.2): 1 is a longer number behind the
+    name, 0 whatever is left."""
+    start = 0
+    while start + 8 <= size:
+        file.seek(start)
+        head = file.read(16)
+        length = int.from_bytes(head[:4])
+        if length == 1 and len(head) == 16:
+            length = int.from_bytes(head[8:])
+        if length < 8:
+            return None
+        start += length
+    return f"{start - size} bytes are missing at its end" if start > size else None
 
 
 def _cut_ogg(file: BinaryIO, size: int) -> str | None:

@@ -190,7 +190,8 @@ def read_workbook(path: str | Path) -> dict[str, Sheet]:
     except AnnotationError:
         raise
     except Exception as error:  # openpyxl lets zip, XML and key errors through, while opening and while reading
-        raise AnnotationError(f"{path}: not an .xlsx workbook, or a damaged one; save it as one ({error})") from error
+        reason = " ".join(str(error).split())
+        raise AnnotationError(f"{path}: not an .xlsx workbook, or a damaged one; save it as one ({reason})") from error
 
 
 def _check_size(path: Path) -> None:

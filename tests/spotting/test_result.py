@@ -10,6 +10,7 @@ from facespot.errors import FacespotError
 from facespot.extract.timebase import Timebase
 from facespot.spotting.explanations import Explanation, RegionMotion
 from facespot.spotting.intervals import Interval
+from facespot.spotting.output import archive
 from facespot.spotting.result import SpotResult
 from facespot.spotting.stimuli import Stimulus
 
@@ -82,6 +83,53 @@ def test_files_that_are_no_results_are_refused(tmp_path):
             SpotResult.load(path)
     with pytest.raises(FileNotFoundError):
         SpotResult.load(tmp_path / "none.npz")
+
+
+def test_saved_results_that_somebody_changed_are_refused(tmp_path):
+    """Also by whoever packs them again with right checksums."""
+    path = make_result().save(tmp_path / "clip.npz")
+    with np.load(path) as file:
+        arrays = dict(file)
+    told = str(arrays["told"])
+    changes = (
+        {"told": np.array(told.replace("macro", "micro"))},
+        {"intensity": arrays["intensity"] + 1},
+        {"told": np.array("[" * 100_000)},
+        {"told": np.array("[1]")},
+        {"seal": np.array("")},
+        {"told": np.array(told.replace('"format_version": 2', '"format_version": 1'))},
+    )
+    for change in changes:
+        np.savez_compressed(path, **arrays | change)
+        with pytest.raises(FacespotError, match=r"clip\.npz: (is no result|was saved by another version)"):
+            SpotResult.load(path)
+
+
+def test_what_a_saved_result_would_unpack_to_is_known_before(tmp_path, monkeypatch):
+    import zipfile
+
+    path = make_result().save(tmp_path / "clip.npz")
+    monkeypatch.setattr(archive, "_MOST_BYTES", 1 << 20)
+    assert isinstance(SpotResult.load(path), SpotResult)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("x.npy", bytes(1 << 20))
+    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("was unpacked"))
+    with pytest.raises(FacespotError, match="is no result"):
+        SpotResult.load(path)
+
+
+def test_the_header_of_an_array_that_is_no_python_is_refused(tmp_path):
+    import zipfile
+
+    path = make_result().save(tmp_path / "clip.npz")
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["intensity.npy"] = members["intensity.npy"].replace(b"{", b"(", 1)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    with pytest.raises(FacespotError, match="is no result"):
+        SpotResult.load(path)
 
 
 def test_the_ending_tells_the_format_unless_it_is_named(tmp_path):

@@ -154,11 +154,21 @@ def test_truncated_mp4_with_its_index_in_front(tmp_path):
         ("t.m2ts", "libx264", 0.497, "last packet is incomplete"),
         ("t.wmv", "wmv2", 0.5, "bytes are missing"),
         ("t.ogv", "libvpx", 0.5, "last page is incomplete"),
+        ("t.mkv", "libx264", 0.97, "bytes are missing"),
+        ("t.webm", "libvpx", 0.97, "bytes are missing"),
+        ("t.mp4", "libx264", 0.97, "bytes are missing"),
     ],
 )
 def test_a_cut_is_seen_in_the_files_structure(tmp_path, name, codec, fraction, words):
     pixel_format = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-    path = media.write_video(tmp_path / name, media.moving_face(90, 128), codec=codec, pixel_format=pixel_format)
+    options = {"movflags": "faststart"} if name.endswith(".mp4") else {}
+    path = media.write_video(
+        tmp_path / name,
+        media.moving_face(90, 128),
+        codec=codec,
+        pixel_format=pixel_format,
+        container_options=options,
+    )
     assert missing_end(path, container_name(path)) is None
     stream, frames = read(path)
     assert len(frames) == 90
@@ -187,6 +197,18 @@ def test_structures_that_end_where_they_should(tmp_path):
     stream.write_bytes(packets[50:-50])
     assert missing_end(stream, "mpegts") is not None
     assert missing_end(stream, "matroska,webm") is None
+    matroska = media.write_video(tmp_path / "a.mkv", media.noise(20))
+    content = bytearray(matroska.read_bytes())
+    at = content.index(bytes.fromhex("18538067")) + 4
+    content[at : at + 8] = b"\1" + b"\xff" * 7  # a length that its writer did not know, as of what browsers record
+    matroska.write_bytes(content[:-100])
+    assert missing_end(matroska, "matroska,webm") is None
+    mp4 = media.write_video(tmp_path / "a.mp4", media.noise(20))
+    content = mp4.read_bytes()
+    mp4.write_bytes(content + b"\0\0\0\0free")  # a last box that reaches to the end
+    assert missing_end(mp4, "mov,mp4,m4a,3gp,3g2,mj2") is None
+    mp4.write_bytes(content + b"\0\0\0\1mdat" + (216).to_bytes(8) + bytes(150))
+    assert missing_end(mp4, "mov,mp4,m4a,3gp,3g2,mj2") == "50 bytes are missing at its end"
 
 
 def container_name(path):

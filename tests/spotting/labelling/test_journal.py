@@ -6,6 +6,7 @@ import os
 import pytest
 from facespot.errors import AnnotationError, FacespotError
 from facespot.spotting.labelling.journal import Journal, read_journal
+from facespot.spotting.labelling.recording import coded_by
 
 
 def test_acts_come_back_in_order(tmp_path):
@@ -87,3 +88,31 @@ def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
     journal.append({"act": "close"})
     journal.close()
     assert read_journal(tmp_path / "j")[1] == [{"act": "undo"}, {"act": "close"}]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        {"machine": [{"nonsense": 1}], "frames": 90},
+        {"machine": [{"id": 1, "onset": 5, "apex": "x", "offset": 9, "type": "macro"}], "frames": 90},
+        {"machine": [{"id": 1, "onset": 5, "apex": 6, "offset": 95, "type": "macro"}], "frames": 90},
+        {"machine": [7], "frames": 90},
+        {"machine": [], "frames": 90, "mode": "open"},
+    ],
+)
+def test_a_damaged_header_is_named(tmp_path, header):
+    path = tmp_path / "clip.labels.jsonl"
+    journal = Journal.open(path, header)
+    journal.append({"act": "judge", "id": 99, "status": "accepted", "key": []})
+    journal.close()
+    with pytest.raises(AnnotationError, match=r"line [12]: "):
+        coded_by(path)
+
+
+def test_a_line_that_is_nested_without_end_is_damage(tmp_path):
+    path = tmp_path / "j"
+    Journal.open(path, {}).close()
+    path.write_bytes(path.read_bytes() + b"[" * 100_000 + b"\n")
+    with pytest.raises(AnnotationError, match="line 2: damaged"):
+        read_journal(path)
