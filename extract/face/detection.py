@@ -8,12 +8,13 @@ import numpy as np
 
 from .detector_network import DetectorNetwork
 from .mesh_reader import MeshReader
-from .square import square_crop
+from .square import CROP_PER_DETECTION, square_crop
 
 _WIDEST_READ = 640  # pixels; the models read 192 and 128
 _TILE_PIXELS = 480  # a usable face, 48 pixels wide, is then 19 of the 192 pixels the detector reads
 _MOST_TILES_ACROSS = 4
 _TILE_STEP = 0.75
+_CHECK_PIXELS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +108,12 @@ class FaceCheck:
 
     def __call__(self, rgb: np.ndarray, box: np.ndarray) -> bool:
         """box: as in `Detection`."""
-        square = self._reader.find(rgb, box)
-        return square is not None and self._reader.read(rgb, square) is not None
+        import cv2
+
+        crop, _, _ = square_crop(rgb, box[0], box[1], CROP_PER_DETECTION * box[2])
+        crop = cv2.resize(crop, (_CHECK_PIXELS, _CHECK_PIXELS), interpolation=cv2.INTER_AREA)
+        square = self._reader.find(crop)
+        return square is not None and self._reader.read(crop, square) is not None
 
 
 def _centres(length: int, side: float) -> np.ndarray:

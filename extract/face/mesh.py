@@ -2,16 +2,21 @@
 
 from types import TracebackType
 
+import cv2
 import numpy as np
 
 from ..regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS
 from .mesh_reader import MeshReader
-from .square import TurnedSquare
+from .square import CROP_PER_DETECTION, TurnedSquare, square_crop
 from .subjects import SMALLEST_EYE_DISTANCE
 
+# The crop. MediaPipe's own tracker reads 1.5 times the mesh's extent, so this leaves room for motion before a move.
+_CROP_PER_MESH = 2.6
+_MOVE_REACH = 0.18  # crop sides the face may drift before the crop follows
+_MOVE_RATIO = 1.25  # change of face size before it does
 _RELOOK_SHIFT = 0.04  # mesh extents a face may move between two readings that agree
 _MOST_READS = 4
-_MESH_PER_DETECTION = 1.3  # usual extent of the mesh over the width the detector sees
+_SMALLEST_READ, _LARGEST_READ = 256, 384  # pixels across the crop as it is read, 192 of them
 
 _MOST_OUTSIDE = 0.2  # share of the points that matter that may lie outside the picture
 _NEEDED_POINTS = np.array(sorted({*RIGID_MESH_POINTS, *(p for points in ROI_MESH_POINTS.values() for p in points)}))
@@ -54,16 +59,18 @@ def implausibility(landmarks: np.ndarray, height: int, width: int) -> str | None
 
 
 class SubjectMesh:
-    """Runs the refined face mesh on one face, picture after picture, each read where the last one left the face.
+    """Runs the refined face mesh on a crop around one face, picture after picture.
 
-    Reading around one face keeps others out, makes a small one large enough and costs the same in a picture of any
-    size. Nothing is smoothed over time: a move is there in full in the picture it happens in.
+    The crop keeps other faces out, makes a small face large enough for the model and costs the same in a picture of any
+    size. It stays put until the face has drifted or grown, so that the pixels it is read at do too. Within it a picture
+    is read where the one before left the face. Nothing is smoothed over time: a move is there in full at once.
     Use it as a context manager; not for several threads at once.
     """
 
     def __init__(self) -> None:
         self._reader = MeshReader()
-        self._square: TurnedSquare | None = None  # where the face was last seen
+        self._crop: tuple[float, float, float] | None = None  # centre x, centre y, side
+        self._square: TurnedSquare | None = None  # where in the crop the face was last seen
         self._box: np.ndarray | None = None
 
     def __enter__(self) -> "SubjectMesh":
@@ -79,43 +86,70 @@ class SubjectMesh:
 
     def forget(self) -> None:
         """Let the next call start from the expected place, not from where the face was."""
-        self._square = None
+        self._crop = None
 
     def __call__(self, rgb: np.ndarray, expected: np.ndarray | None) -> np.ndarray | None:
         """(478, 3) float32 landmarks in pixels of the (H, W, 3) picture, z in the same unit; None if no face is seen.
 
         expected: (3,) centre x, centre y and width a detector would see, used while no face is being tracked.
         """
-        before = None if self._square is None else self._box
+        before = None if self._crop is None else self._box
+        if self._crop is None:
+            if expected is None:
+                return None
+            self._place((expected[0], expected[1], CROP_PER_DETECTION * expected[2]))
         landmarks = None
-        # The model is biased, by up to hundredths of the face, where its square was not centred on it. So a picture is
+        # The model is biased, by up to hundredths of the face, where its tracker was not centred on it. So a picture is
         # read until the face stays put: once, mostly.
         for _ in range(_MOST_READS):
-            if self._square is None:
-                near = expected if before is None else _as_detected(before)
-                before = None
-                self._square = None if near is None else self._reader.find(rgb, near)
-                if self._square is None:
-                    landmarks = None
-                    break
-            landmarks = self._reader.read(rgb, self._square)
+            landmarks = self._read(rgb)
             if landmarks is None:
-                self._square = None
+                if before is None:
+                    break
+                before = None
                 continue
             face = mesh_box(landmarks)
             settled = before is not None and not _moved(face, before)
-            before, self._square = face, TurnedSquare.around_mesh(landmarks)
-            if settled:
+            before = face
+            if self._must_move(face):
+                self._place((face[0], face[1], _CROP_PER_MESH * face[2]))
+            elif settled:
                 break
         self._box = None if landmarks is None else before
         if landmarks is None:
-            self._square = None
+            self._crop = None
         return landmarks
 
+    def _place(self, crop: tuple[float, float, float]) -> None:
+        """Set the crop, and look for the face again, whose place was one in the old one."""
+        self._crop, self._square = crop, None
 
-def _as_detected(face: np.ndarray) -> np.ndarray:
-    """(3,) box that a detector would give a face, known as `mesh_box`."""
-    return face / (1, 1, _MESH_PER_DETECTION)
+    def _must_move(self, face: np.ndarray) -> bool:
+        """Whether the face has drifted or grown so far that the crop must follow."""
+        x, y, side = self._crop
+        ratio = _CROP_PER_MESH * face[2] / side
+        drift = max(abs(face[0] - x), abs(face[1] - y)) / side
+        return drift > _MOVE_REACH or not 1 / _MOVE_RATIO <= ratio <= _MOVE_RATIO
+
+    def _read(self, rgb: np.ndarray) -> np.ndarray | None:
+        x, y, side = self._crop
+        # A whole number of pixels is averaged into one first, which is fast and keeps fine texture from aliasing; what
+        # remains, less than half, is interpolated. An area average over broken pixels alone took longer than the mesh.
+        shrink = max(int(side // _LARGEST_READ), 1)
+        crop, left, top = square_crop(rgb, x, y, shrink * round(side / shrink))
+        side = crop.shape[0]
+        if shrink > 1:
+            crop = cv2.resize(crop, (side // shrink, side // shrink), interpolation=cv2.INTER_AREA)
+        read = int(np.clip(crop.shape[0], _SMALLEST_READ, _LARGEST_READ))
+        if read != crop.shape[0]:
+            crop = cv2.resize(crop, (read, read), interpolation=cv2.INTER_LINEAR)
+        square = self._square or self._reader.find(crop)
+        landmarks = None if square is None else self._reader.read(crop, square)
+        if landmarks is None:
+            self._square = None
+            return None
+        self._square = TurnedSquare.around_mesh(landmarks)
+        return landmarks * np.float32(side / read) + np.array([left, top, 0], dtype=np.float32)
 
 
 def _moved(face: np.ndarray, before: np.ndarray) -> bool:

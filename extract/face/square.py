@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..shrinking import shrinkable, whole_shrink
 from .mesh_network import NETWORK_PIXELS
 
+CROP_PER_DETECTION = 3.3  # side of a crop that shows a face with room around it, in widths of the detector's box
 # MediaPipe's: 1.5 times the larger extent of mesh or detection, turned until the eyes lie level.
 _SIDE_PER_FACE = 1.5
 _OUTER_EYE_CORNERS = (33, 263)  # left in the image first
-_MARGIN = 8  # pixels, after shrinking, read around the square: what blur and interpolation reach for
 _TO_NETWORK = np.float32([-NETWORK_PIXELS / 2, -NETWORK_PIXELS / 2, 0])
 
 
@@ -56,16 +55,11 @@ class TurnedSquare:
 
     def cut(self, rgb: np.ndarray) -> np.ndarray:
         """(192, 192, 3) uint8: what an (H, W, 3) picture shows there, its edge repeated beyond it."""
-        ratio = self.side / NETWORK_PIXELS
-        shrink = whole_shrink(ratio)
-        reach = self.side * (abs(np.cos(self.turn)) + abs(np.sin(self.turn))) + _MARGIN * shrink
-        picture, left, top = square_crop(rgb, self.centre_x, self.centre_y, shrink * np.ceil(reach / shrink))
-        picture = shrinkable(picture, ratio)  # without it landmarks tremble by a third more
-        step = self._axes() / shrink
-        centre = (np.array([self.centre_x - left, self.centre_y - top]) - (shrink - 1) / 2) / shrink
+        axes = self._axes()
+        corner = np.array([self.centre_x, self.centre_y]) - axes @ np.full(2, NETWORK_PIXELS / 2)
         return cv2.warpAffine(
-            picture,
-            np.column_stack([step, centre - step @ np.full(2, NETWORK_PIXELS / 2)]),
+            rgb,
+            np.column_stack([axes, corner]),
             (NETWORK_PIXELS, NETWORK_PIXELS),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,

@@ -22,7 +22,6 @@ import numpy as np
 from ..features import SNIPPET_STEPS
 from ..reading.frames import FaceFrame
 from ..regions import EYE_CORNERS, ROI_MESH_POINTS
-from ..shrinking import shrinkable, whole_shrink
 from ..timebase import CLOCK_HZ
 from .alignment import ANCHOR_MESH_POINTS
 
@@ -30,7 +29,7 @@ FlowMethod = Literal["lk", "dis"]
 FLOW_METHODS: tuple[FlowMethod, ...] = get_args(FlowMethod)
 
 HORIZON_S = (SNIPPET_STEPS - 1) / CLOCK_HZ
-CROP_SIZE = 192  # px: the side every cut is resized to; 256 costs half as much again and measures nothing better
+CROP_SIZE = 256  # px: the side every cut is resized to; with 192 the intervals found are fewer (docs/speed.md)
 _CROP_SIDE = 3.4  # x inter-ocular distance: forehead to chin with room for half a second of head motion
 _CROP_DRIFT = 0.12  # of the side: how far the face may stray from the middle before the window follows
 _CROP_ZOOM = 1.2  # how much larger or smaller the face may get before the window is resized
@@ -101,9 +100,8 @@ class CropWindow:
         inner = gray[max(self.y, 0) : self.y + self.side - bottom, max(self.x, 0) : self.x + self.side - right]
         if top or left or bottom or right:
             inner = cv2.copyMakeBorder(inner, top, bottom, left, right, cv2.BORDER_REPLICATE)
-        return cv2.resize(
-            shrinkable(inner, self.side / CROP_SIZE), (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR
-        )
+        how = cv2.INTER_AREA if self.side > CROP_SIZE else cv2.INTER_LINEAR
+        return cv2.resize(inner, (CROP_SIZE, CROP_SIZE), interpolation=how)
 
     def into(self, points: np.ndarray) -> np.ndarray:
         """Picture positions (..., 2) to cut positions; pixel centres are at whole numbers in both."""
@@ -118,7 +116,6 @@ class CropWindow:
     @classmethod
     def around(cls, centre: np.ndarray, iod: float) -> "CropWindow":
         side = max(round(_CROP_SIDE * iod), 16)
-        side -= side % whole_shrink(side / CROP_SIZE)
         x, y = np.rint(centre - side / 2).astype(int)
         return cls(int(x), int(y), side)
 
@@ -198,13 +195,13 @@ def _contrast(cut: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(power - mean**2, 0.0))
 
 
-_LK_WINDOW = 11  # px of the cut: a fifth of the inter-ocular distance
+_LK_WINDOW = 15  # px of the cut: a fifth of the inter-ocular distance
 _LK_ROUGH_LEVELS = 2
-_LK_PRECISION = 0.015  # px of the cut a step of the search may still move
-_LK_MARGIN = 18  # px of the cut shown around the outermost points; a track beyond it has strayed
+_LK_PRECISION = 0.02  # px of the cut a step of the search may still move
+_LK_MARGIN = 24  # px of the cut shown around the outermost points; a track beyond it has strayed
 _LK_ERROR_FLOOR = 8.0  # mean gray level difference that noise and light may cause
 _LK_ERROR_LIMIT = 0.7  # x contrast: two unrelated patches differ by about 0.8 to 1.1
-_DIS_PATCH = 7  # px of the cut: dense flow is averaged over this square around a point
+_DIS_PATCH = 9  # px of the cut: dense flow is averaged over this square around a point
 
 
 class DenseTracker:

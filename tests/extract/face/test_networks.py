@@ -48,14 +48,11 @@ def graphs(frames):
 
 
 def test_every_point_of_the_mesh_is_the_graphs(frames, graphs):
-    """Read in the same square, as the graph reads it: without smoothing what is shrunk."""
+    """Read in the same square."""
     network = MeshNetwork()
     for frame, before, expected in zip(frames[1:], graphs[:-1], graphs[1:], strict=True):
         square = TurnedSquare.around_mesh(before.astype(np.float32))
-        axes = square.into_picture(np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0]]))[:, :2]
-        to_picture = np.column_stack([axes[1] - axes[0], axes[2] - axes[0], axes[0]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        points, surety = network(cv2.warpAffine(frame, to_picture, (192, 192), flags=flags))
+        points, surety = network(square.cut(frame))
         found = square.into_picture(points)
         assert found.shape == (N_MESH_POINTS, 3)
         assert surety > 0.99
@@ -63,7 +60,7 @@ def test_every_point_of_the_mesh_is_the_graphs(frames, graphs):
         assert np.abs(found - expected).max() < 0.05
 
 
-def test_following_a_face_gives_what_the_graph_does_but_for_the_blur(frames, graphs):
+def test_following_a_face_gives_what_the_graph_gives_at_another_size(frames, graphs):
     seen = mesh_box(graphs[0]) / (1, 1, 1.3)  # a detector's box is smaller than the mesh
     with SubjectMesh() as mesh:
         found = np.array([mesh(frame, seen) for frame in frames])
@@ -104,16 +101,16 @@ def test_detections_are_the_graphs(reach, astronaut):
 def test_a_rolled_face_gives_rolled_landmarks(degrees, astronaut, reader):
     """The picture is turned around the face; each reading starts from what the detector sees."""
 
-    def settled(rgb, box):
-        square = reader.find(rgb, box)
+    def settled(rgb):
+        square = reader.find(rgb)
         for _ in range(3):
             landmarks = reader.read(rgb, square)
             square = TurnedSquare.around_mesh(landmarks)
         return landmarks
 
-    upright = settled(astronaut, BOX)
+    upright = settled(astronaut)
     turn = cv2.getRotationMatrix2D((BOX[0], BOX[1]), -degrees, 1.0)
-    rolled = settled(cv2.warpAffine(astronaut, turn, (512, 512), borderMode=cv2.BORDER_REPLICATE), BOX)
+    rolled = settled(cv2.warpAffine(astronaut, turn, (512, 512), borderMode=cv2.BORDER_REPLICATE))
     expected = upright[:, :2] @ turn[:, :2].T + turn[:, 2]
     left, right = eye_centres(upright)
     distance = np.linalg.norm(right - left)
@@ -136,7 +133,7 @@ def test_a_face_is_lost_where_there_is_none_and_found_again_elsewhere(astronaut)
 
 
 def test_no_square_is_found_where_there_is_no_face(reader):
-    assert reader.find(np.full((300, 400, 3), 120, np.uint8), np.array([200.0, 150.0, 80.0])) is None
+    assert reader.find(np.full((300, 400, 3), 120, np.uint8)) is None
 
 
 def test_reading_a_face_loads_nothing_of_mediapipe():
