@@ -71,8 +71,8 @@ def make_recording(sample: Path, video: Path, minutes: float, side: int | None =
 @dataclass(frozen=True)
 class Spotting:
     """peak: resident memory of a process that only spots a recording, MiB. coverage: share of the recording in which
-    the face was followed. segments: unbroken ones. disk: of the features in temporary files, MiB. course: (minutes done
-    of the recording, resident MiB then); empty where the system does not tell."""
+    the face was followed. segments: unbroken ones. disk: of the features in temporary files, MiB. course: (minutes of
+    the recording done, resident MiB then); empty where the system does not tell."""
 
     peak: float
     coverage: float

@@ -34,7 +34,8 @@ def end_to_end(video: Path, spotter: Spotter, runs: int) -> Iterator[tuple[int, 
 def stages(video: Path, spotter: Spotter, n_frames: int) -> Iterator[tuple[str, float, float]]:
     """(stage, wall, processor milliseconds a frame) of each stage run by itself on the first frames, held in memory.
 
-    Processor time counts the threads of FFmpeg, MediaPipe and torch as well. Decoding is paid twice, once a pass.
+    Processor time counts the threads of FFmpeg, MediaPipe and torch as well. Decoding is paid once, or where the face
+    to follow is found out at the end only, twice.
     """
 
     def timed(work: Callable[[], T]) -> tuple[T, float, float]:
@@ -46,7 +47,7 @@ def stages(video: Path, spotter: Spotter, n_frames: int) -> Iterator[tuple[str, 
         count = min(n_frames, sum(1 for _ in stream.pending()))
     with open_video(video) as stream:
         pending, *cost = timed(lambda: [frame for frame, _ in zip(stream.pending(), range(count), strict=False)])
-        yield "decode (in each pass)", *cost
+        yield "decode (in each reading)", *cost
         frames, *cost = timed(lambda: [f for f in (frame.develop() for frame in pending) if f is not None])
         yield "convert to RGB", *cost
     seen, due = [], 0.0

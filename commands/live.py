@@ -45,7 +45,7 @@ def follow_one(
 
     said: list[Spot] = []
     result: SpotResult | None = None
-    with _until_interrupted() as stop:
+    with until_interrupted() as stop:
         parts = follow(
             order.source if order.camera else _address(order.source),
             camera=order.camera,
@@ -99,7 +99,7 @@ def _is_among(spot: "Spot", spots: "Sequence[Spot]", slack_s: float = 0.1) -> bo
 
 
 @contextmanager
-def _until_interrupted() -> Iterator[threading.Event]:
+def until_interrupted() -> Iterator[threading.Event]:
     """Ctrl-C sets the event, which ends the recording; once more, and it ends the program."""
     stop = threading.Event()
 

@@ -1,7 +1,7 @@
 """One subject's face, followed through a recording.
 
-Two passes: `scan_subjects` sees who is there and `choose_subject` picks one (both from `subjects`); `follow_face` then
-runs the face mesh on that one, and `FaceReport` says what was seen, chosen and lost.
+`subjects` says who is there and which one is chosen, `watching` already while a recording is read; `follow_face` runs
+the face mesh on that one, and `FaceReport` says what was seen, chosen and lost.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ LONGEST_DROPOUT_FRAMES = 2  # frames without a mesh inside one segment
 
 _PICTURE_CUT_FLOOR = 0.2
 _FACE_CUT_FLOOR = 0.4
-_UNCONFIRMED_S = 1.5  # how long an unbroken mesh is trusted while the first pass has no look that confirms it
+_UNCONFIRMED_S = 1.5  # how long an unbroken mesh is trusted while there is no look that confirms it
 _AGREE_REACH = 0.75  # face widths between the mesh and where the subject is expected
 _AGREE_RATIO = (0.7, 2.2)  # extent of the mesh over the width the detector sees; 1.2-1.4 is usual
 # What a head may do between two frames, in parts of its size: what tracking jitters by, and a speed per second.
