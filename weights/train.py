@@ -1,11 +1,10 @@
 """Remakes the shipped weights from a seed: `python -m facespot.weights.train`, or `make weights`.
 
 Nothing is downloaded and no recording of a person is used: a corpus of simulated clips (`spotting.simulation`), some
-`ContextSpotter` networks that differ in their seed, then a shorter second round of theirs on fresh clips. The networks
-of both rounds make up the ensemble, and each of them goes through a last round on fresh clips again. In all of them
-tracks slip now and then. With --start the last round alone is run, from the networks of a file: that is how the shipped
-weights were made from those before them, whose first rounds saw an older simulator. The model card, README.md in this
-folder, has the figures.
+`ContextSpotter` networks that differ in their seed, then two shorter rounds of theirs, each on fresh clips. The
+networks of the last two rounds make up the ensemble. In all rounds tracks slip now and then. With --start the last
+round alone is run, from the last networks of a file: that is how the shipped weights were made from those before them,
+whose rounds saw an older simulator. The model card, README.md in this folder, has the figures.
 """
 
 import time
@@ -41,7 +40,7 @@ CALIBRATION = (
     ),
 )  # fmt: skip
 MIN_CONFIDENCE = (0.46, 0.68)
-VOTING = {"min_confidence": MIN_CONFIDENCE, "calibration": CALIBRATION}
+VOTING = {"min_confidence": MIN_CONFIDENCE, "calibration": CALIBRATION, "agree": 0.6, "overlap": 0.3}
 
 
 State = Mapping[str, torch.Tensor]
@@ -107,11 +106,11 @@ def _simulate(clips: int, seed: int) -> dict[int, ClipBatch]:
 @click.option("--tuning-steps", default=2500, show_default=True, help="optimiser steps of the second round; 0: none")
 @click.option("--last-clips", default=1600, show_default=True, help="simulated clips of the last round")
 @click.option("--last-steps", default=1200, show_default=True, help="optimiser steps of the last round; 0: none")
-@click.option("--members", default=2, show_default=True, help="networks of the first and of the second round")
+@click.option("--members", default=2, show_default=True, help="networks of each round")
 @click.option(
     "--start",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="only the last round, from the networks of this file",
+    help="only the last round, from the last networks of this file",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 @click.option(
@@ -148,15 +147,15 @@ def main(
         if tuning_steps:
             tuning = replace(recipe, steps=tuning_steps, rate=TUNING_RATE)
             corpus = _simulate(tuning_clips, seed + TUNING_SEED)
-            states += list(_train_members(corpus, config, tuning, seeds, place, states))
+            states = list(_train_members(corpus, config, tuning, seeds, place, states))
             notes |= {"tuning_clips": tuning_clips, "tuning_steps": tuning_steps}
     else:
-        config, states, notes["start"] = _begun(start)
+        config, states, notes["start"] = _begun(start, members)
     if last_steps:
         last = replace(recipe, steps=last_steps, rate=LAST_RATE)
         # One seed for all: they differ by where they start.
         seeds = [seed + LAST_SEED] * len(states)
-        states = list(_train_members(_simulate(last_clips, seed + LAST_SEED), config, last, seeds, place, states))
+        states += list(_train_members(_simulate(last_clips, seed + LAST_SEED), config, last, seeds, place, states))
         notes |= {"last_clips": last_clips, "last_steps": last_steps}
     settings, state = pack_ensemble([(config, state) for state in states])
     settings["voting"] = VOTING
@@ -164,10 +163,10 @@ def main(
     click.echo(f"{output}: {digest}  ({time.monotonic() - started:.0f} s)")
 
 
-def _begun(path: Path) -> tuple[ContextConfig, list[State], str]:
-    """The networks of a file, which are of one size, and the file's digest."""
+def _begun(path: Path, members: int) -> tuple[ContextConfig, list[State], str]:
+    """The last networks of a file, which are of one size, and the file's digest."""
     checkpoint = load_checkpoint(path)
-    networks = unpack_ensemble(checkpoint.config, checkpoint.state)
+    networks = unpack_ensemble(checkpoint.config, checkpoint.state)[-members:]
     config = networks[0].config
     if any(network.config != config for network in networks):
         raise click.BadParameter("its networks differ in size", param_hint="--start")
