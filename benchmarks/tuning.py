@@ -95,13 +95,17 @@ def record(seed: Sequence[int], style: str) -> tuple[FaceFeatures, list[Interval
 
 
 def click_apexes(seed: int, style: str, count: int) -> list[PointVideo]:
-    """Clips with `count` points in all, one for each of their expressions: the last clip ends before one too many."""
+    """Clips with `count` points in all, one for each of their expressions: the last clips end before one too many."""
     videos: list[PointVideo] = []
     while count:
         features, truth = record((seed, 2, len(videos)), style)
-        clicked, beyond = truth[:count], truth[count:]
+        n_clicked = min(count, len(truth))
+        # One that begins before the last click would be seen without a click: then that one is left out too.
+        while 0 < n_clicked < len(truth) and truth[n_clicked].onset <= max(i.apex for i in truth[:n_clicked]):
+            n_clicked -= 1
+        clicked, beyond = truth[:n_clicked], truth[n_clicked:]
         if beyond:
-            stop = max(beyond[0].onset, clicked[-1].apex + 1)
+            stop = max(beyond[0].onset, 1)
             features = replace(
                 features,
                 snippets=features.snippets[:stop],

@@ -160,7 +160,8 @@ def _check_sources(videos: tuple[Path, ...], following: bool, camera: str | None
     if following and len(videos) > 1:
         raise click.UsageError("--follow takes one VIDEO")
     if more and (following or camera is not None):
-        raise click.UsageError("--plot, --report, --segments and --ignore-speech want a finished recording; run it again for them")
+        told = "--plot, --report, --segments and --ignore-speech"
+        raise click.UsageError(f"{told} want a finished recording; run it again for them")
 
 
 @dataclass(frozen=True)

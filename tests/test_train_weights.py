@@ -31,6 +31,7 @@ def make(monkeypatch, tmp_path, one_thread):
 
 
 def members(checkpoint):
+    """The tensors of each network in one line."""
     count = len(checkpoint.config["networks"])
     return [
         torch.cat([t.flatten().float() for name, t in checkpoint.state.items() if name.startswith(f"{i}.")])
@@ -38,18 +39,18 @@ def members(checkpoint):
     ]
 
 
-def test_every_network_of_both_rounds_goes_through_the_last_one(make, tmp_path):
+def test_the_last_round_goes_on_from_those_before_it(make, tmp_path):
     early = make("--tuning-steps", 1, "--last-steps", 0)
     made = make("--tuning-steps", 1, "--last-steps", 1)
-    assert [len(members(c)) for c in (early, made)] == [2, 2]
-    assert all((a != b).any() for a, b in zip(members(early), members(made), strict=True))
+    (second,), (last,) = members(early), members(made)
+    assert (second != last).any()
     assert made.config["voting"]["min_confidence"] == list(VOTING["min_confidence"])
     assert made.notes["last_steps"] == 1
-    # The last round alone, from a file of the first two, gives the same.
+    # The last round alone, from a file of those before it, gives the same.
     start = tmp_path / "early.safetensors"
     save_checkpoint(start, "context", early.config, early.state)
     again = make("--start", start, "--last-steps", 1)
-    assert all(torch.equal(a, b) for a, b in zip(members(made), members(again), strict=True))
+    assert torch.equal(members(again)[0], last)
     assert again.notes["start"] == early.digest
     assert "steps" not in again.notes
 
