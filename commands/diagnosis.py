@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ State = Literal["ok", "warning", "broken"]
 PYTHONS = ((3, 11), (3, 12))
 # Packages whose native parts may fail to load, in the order in which one failing explains the next.
 HEAVY = (
-    *("numpy", "cv2", "av", "safetensors", "mediapipe", "scipy", "pandas", "matplotlib"),
+    *("numpy", "cv2", "av", "safetensors", "ai_edge_litert", "scipy", "pandas", "matplotlib"),
     *("torch", "torchvision", "timm"),
 )
 _OPENCV = (
@@ -234,7 +234,7 @@ def cure(error: str, name: str, pins: dict[str, str]) -> str:
     if name == "torchvision" and (version_of("torch") or "").endswith("+cpu"):
         index = " --index-url https://download.pytorch.org/whl/cpu"
         return f"pip install --force-reinstall --no-deps torchvision=={pins.get('torchvision')}{index}"
-    return f"pip install --force-reinstall --no-deps {wanted.get(name, name).strip(chr(34))}"
+    return f"pip install --force-reinstall --no-deps {wanted.get(name.replace('_', '-'), name).strip(chr(34))}"
 
 
 def check_weights() -> Finding:
@@ -242,12 +242,15 @@ def check_weights() -> Finding:
     advice = "pip install --force-reinstall --no-deps facespot"
     try:
         from ..models.checkpoint import load_arrays
+        from ..models.shipped import MODELS, shipped_weights
 
-        with as_file(files("facespot.weights") / "facespot.safetensors") as path:
-            found = load_arrays(path)
+        digests = []
+        for model in MODELS:
+            with shipped_weights(model) as path:
+                digests.append(f"{model} {load_arrays(path).digest[:12]}...")
     except Exception as error:  # also whatever a broken NumPy or safetensors raises
         return Finding("weights", "broken", " ".join(str(error).split()), advice)
-    return Finding("weights", "ok", f"whole (SHA-256 {found.digest[:12]}...)")
+    return Finding("weights", "ok", f"whole (SHA-256: {', '.join(digests)})")
 
 
 def check_face_models() -> Finding:

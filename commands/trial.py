@@ -30,10 +30,8 @@ _MORE = {"av": _of_av, "torch": _of_torch}
 def load(name: str) -> dict[str, Any]:
     """What there is to say of a package: its version and more, or an "error" of one line."""
     try:
-        if name == "mediapipe":  # in the parts that are used
-            from ..extract.face.mediapipe_import import import_solution
-
-            import_solution("face_detection")
+        if name == "ai_edge_litert":  # whose native part it does not load by itself
+            importlib.import_module("ai_edge_litert.interpreter")
         if name == "timm":
             from ..models.compat import import_timm
 

@@ -1,6 +1,5 @@
 """What a short clip does not load, since loading it would take longer than spotting."""
 
-import json
 import subprocess
 import sys
 
@@ -8,21 +7,7 @@ import pytest
 from media import moving_face, write_video
 
 # On a machine without a card nothing of these is needed to spot a recording and write its table.
-UNNEEDED = ("torch", "torchvision", "timm", "scipy", "pandas", "matplotlib", "jax", "sounddevice", "mediapipe.tasks")
-DETECTIONS = """
-import json, sys
-if "whole" in sys.argv:
-    import mediapipe
-from facespot.extract.face.detection import FaceFinder
-from facespot.extract.face.mesh import SubjectMesh
-from facespot.extract.reading.video import open_video
-with open_video(sys.argv[1]) as stream:
-    pictures = [frame.develop().rgb for frame in stream.pending()]
-with FaceFinder() as finder, SubjectMesh() as mesh:
-    seen = [[list(d.box), d.eyes.tolist(), d.score] for rgb in pictures for d in finder.whole(rgb)]
-    meshes = [mesh(rgb, finder.whole(rgb)[0].box).tolist() for rgb in pictures]
-print(json.dumps([seen, meshes]))
-"""
+UNNEEDED = ("torch", "torchvision", "timm", "scipy", "pandas", "matplotlib", "jax", "sounddevice", "mediapipe")
 
 
 @pytest.fixture(scope="module")
@@ -63,19 +48,3 @@ def test_a_clip_loads_nothing_that_it_does_not_need(spotted):
 
 def test_spotting_opens_no_connection(spotted):
     assert spotted.endswith(" []")
-
-
-def test_mediapipe_in_part_sees_what_the_whole_sees(clip):
-    part, whole = python(DETECTIONS, clip), python(DETECTIONS, clip, "whole")
-    assert json.loads(part)[0]
-    assert part == whole
-
-
-def test_mediapipe_is_whole_for_who_asks():
-    code = (
-        "import sys; from facespot.extract.face.mediapipe_import import import_solution; "
-        "made = import_solution('face_mesh').FaceMesh; lean = 'matplotlib' not in sys.modules; "
-        "import mediapipe; print(lean, mediapipe.__version__, mediapipe.solutions.face_mesh.FaceMesh is made, "
-        "mediapipe.solutions.hands.Hands.__name__, mediapipe.tasks.vision.FaceLandmarker.__name__)"
-    )
-    assert python(code).split()[::2] == ["True", "True", "FaceLandmarker"]

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from facespot.cli import main
 from facespot.commands import diagnosis, diagnosis_of_machine, doctor
 from facespot.commands.diagnosis import Finding, cure
+from facespot.models import shipped
 from places import ROOT
 
 PINS = diagnosis.tested_pins()
@@ -128,7 +129,7 @@ def test_an_opencv_that_is_not_what_its_wheels_say_is_named(versions, fakes):
     [
         ("cv2", "libGL.so.1: cannot open shared object file: No such file or directory", "libgl1"),
         ("cv2", "libgthread-2.0.so.0: cannot open shared object file", "libglib2.0-0"),
-        ("mediapipe", "numpy.core.multiarray failed to import", f'"numpy=={PINS["numpy"]}"'),
+        ("ai_edge_litert", "numpy.core.multiarray failed to import", f'"numpy=={PINS["numpy"]}"'),
         ("mediapipe", "Descriptors cannot be created directly.", f'"protobuf=={PINS["protobuf"]}"'),
         ("av", "DLL load failed while importing _core", "vc_redist"),
         ("scipy", "something that nobody has seen", f"scipy=={PINS['scipy']}"),
@@ -186,7 +187,7 @@ def test_cards_that_torch_does_not_see(monkeypatch, built_for, cards, driver, st
 def test_damaged_weights_are_named(tmp_path, monkeypatch):
     assert diagnosis.check_weights().state == "ok"
     (tmp_path / "facespot.safetensors").write_bytes(b"nothing of the kind")
-    monkeypatch.setattr(diagnosis, "files", lambda package: tmp_path)
+    monkeypatch.setattr(shipped, "files", lambda package: tmp_path)
     found = diagnosis.check_weights()
     assert (found.state, found.advice) == ("broken", "pip install --force-reinstall --no-deps facespot")
 
