@@ -97,7 +97,7 @@ def test_detections_are_the_graphs(reach, astronaut):
     assert counts == [1, 1, 2, 0]
 
 
-@pytest.mark.parametrize("degrees", [-50, 25, 90])
+@pytest.mark.parametrize("degrees", [-50, 25])
 def test_a_rolled_face_gives_rolled_landmarks(degrees, astronaut, reader):
     """The picture is turned around the face; each reading starts from what the detector sees."""
 
