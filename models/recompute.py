@@ -58,7 +58,7 @@ class _NormedInChunks(torch.autograd.Function):
         variance, mean = torch.var_mean(tokens, dim=tuple(range(x.ndim - 1)), correction=0)
         scale, shift = scale_and_shift(mean, variance, x.numel() // x.shape[-1])
         ctx.save_for_backward(x, weight, mean, variance, scale, shift, *parameters)
-        out: Tensor | None = None
+        out: Any = None  # made when the first part tells its shape
         with torch.autocast(**ctx.autocast):
             for start in range(0, len(x), chunk):
                 part = x[start : start + chunk]
