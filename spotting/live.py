@@ -104,14 +104,12 @@ def follow(
     spotter = Spotter.load(weights, device, decoding, model)
     live = LiveSpotter(spotter, min_confidence=min_confidence, types=types, delay_s=delay_s)
     options = ExtractOptions(face=face)
-    whole = None
     with open_live(name, camera=camera, fps=fps, growth_s=growth_s, stop=stop) as stream:
         for part in live_features(stream, options, window_s=WINDOW_S, every_s=EVERY_S, progress=progress):
             if isinstance(part, Window):
                 yield from live.take(part)
-            else:
-                whole = part
-    features = whole.features
-    if not whole.as_chosen and not camera and Path(name).is_file():
-        features = extract_features(name, options, fps=fps, progress=progress)
-    yield spotter.spot(features, min_confidence=min_confidence, types=types)
+                continue
+            features = part.features
+            if not part.as_chosen and not camera and Path(name).is_file():
+                features = extract_features(name, options, fps=fps, progress=progress)
+            yield spotter.spot(features, min_confidence=min_confidence, types=types)

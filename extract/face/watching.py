@@ -70,7 +70,7 @@ class Watch:
         self._scan = SubjectScan()
         self._people: list[list[Track]] = []
         self._person_of: dict[Track, list[Track]] = {}
-        self._followed: list[Track] | None = None
+        self._followed: list[Track] = []  # whose looks are the guess; empty while it is open
         self._due = 0.0
         self._looked = -np.inf  # time of the last look
         self._released = -np.inf  # time of the last frame handed on
@@ -141,7 +141,7 @@ class Watch:
                 person = self._person_of[track] = join(track, self._people, self._scan.cuts)
                 if person is self._followed:
                     self._admit(track)
-        if self._followed is None:
+        if not self._followed:
             firsts = [track.times[0] for track in self._person_of]
             if firsts and time - min(firsts) >= _DECIDE_S:
                 self._choose()
@@ -151,7 +151,7 @@ class Watch:
     def _choose(self) -> None:
         """Guess, where nobody is followed yet and somebody can be."""
         eligible = [person for person in self._people if self._is_eligible(person)]
-        if self._followed is not None or not eligible:
+        if self._followed or not eligible:
             return
         eligible.sort(key=lambda person: (-_looks(person), -_size(person)))
         if self._selector == "largest":
