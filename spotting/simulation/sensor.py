@@ -223,14 +223,13 @@ def observe(
         # The pivot is the neck: a nod carries the face along.
         shift = shift + performance.nods[:, :2] * [0.5, 0.6]
     iod_px = float(np.exp(rng.uniform(np.log(100 if laboratory else 30), np.log(200))))
-    distance = rng.uniform(6, 20)  # camera distance in IOD: perspective of phones to long lenses
     pan, zoom = np.zeros_like(shift), np.zeros_like(log_scale)
     unsettled = np.zeros(n)
     if not (still or laboratory):
         pan, zoom = camera_motion(n, rng)
         unsettled = exposure(n, rng)
-        # A face beside the middle of the picture is seen from its side.
-        angles[:, :2] += pan / distance
+        # A face beside the middle of the picture is seen from its side, some 6 to 20 IOD away.
+        angles[:, :2] += pan / rng.uniform(6, 20)
     rotation = _rotations(angles)
     speed = (
         np.linalg.norm(np.gradient(angles, axis=0), axis=1) * CLOCK_HZ
@@ -241,6 +240,7 @@ def observe(
     # The mesh works on a crop that goes with the face: where the camera points hardly matters to it.
     seen = _mesh_landmarks(true, rest, (angles, shift + 0.1 * pan, log_scale + 0.2 * zoom), sharp, rng)
     shift, log_scale = shift + pan, log_scale + zoom
+    distance = rng.uniform(6, 20)  # camera distance in IOD: perspective of phones to long lenses
     depth_gain = rng.uniform(0.7, 1.1)  # the mesh's z is in pixels only nearly
 
     def project(points: np.ndarray) -> np.ndarray:
@@ -304,8 +304,9 @@ def _flow(
     # Each picture displaces what tracking finds in it: noise that both ends of a displacement share with every other
     # that uses the picture.
     jitter = level * (rng.normal(size=(n, p, 2)) + 0.7 * _autoregressive(n, 6, (p, 2), rng))
-    # Brightness that changes shifts what is tracked, each patch its own way.
-    jitter += unsettled[:, None, None] * rng.normal(0, 0.006 * rng.random(), size=(p, 2))
+    if unsettled.any():
+        # Brightness that changes shifts what is tracked, each patch its own way.
+        jitter += unsettled[:, None, None] * rng.normal(0, 0.006 * rng.random(), size=(p, 2))
     # A blink drags the skin next to the eye, and trackers with it.
     drag = rng.normal(0, 0.007 * rng.random(), size=(p, 2)) * [[1.0, 2.0]]
     drag[6:10] = 0
