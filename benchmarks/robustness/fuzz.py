@@ -19,7 +19,7 @@ from typing import Any
 import click
 from facespot.benchmarks.robustness.inputs import KINDS, WrongAcceptError, mutated
 from facespot.benchmarks.robustness.watched import limit_memory, watch
-from facespot.errors import FacespotError
+from facespot.errors import FacespotError, LostProcessError
 from facespot.processes import Headway, origin, run_jobs
 
 MOST_MIB = 2048
@@ -137,6 +137,8 @@ def run(folder: Path, seed: int, media: int, others: int, only: str | None = Non
         for finished in run_jobs(task, left, 1, patience_s=PATIENCE_S):
             case = finished.value
             if finished.error is not None:
+                if not isinstance(finished.error, LostProcessError):
+                    raise finished.error  # of this script
                 number = left[finished.number]
                 silent = "no headway" in str(finished.error)
                 outcome = "hang" if silent else "death"

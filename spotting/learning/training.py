@@ -5,6 +5,7 @@ same bytes as one that was not, and one that is given more epochs later with tho
 """
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -105,8 +106,11 @@ class Trainer(ABC, Generic[AnyRecipe]):
     def save_state(self, path: str | os.PathLike[str]) -> None:
         """Everything that a resumed training needs, written so that a kill leaves the old file or the new one."""
         state = {"format": _STATE_FORMAT, "fingerprint": self.fingerprint, **self._state()}
+        # Through memory: a full disk is an OSError then, and the name of a file is not in its bytes.
+        content = io.BytesIO()
+        torch.save(state, content)
         with replacing(path) as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(content.getvalue())
 
     def load_state(self, path: str | os.PathLike[str]) -> None:
         """Go on where `save_state` left off.
