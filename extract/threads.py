@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ _POLL_S = 0.1  # how soon a producer notices that nobody reads on
 _END = object()
 
 
-def in_background(items: Iterator[T], depth: int = 8) -> Iterator[T]:
+def in_background(items: Iterator[T], depth: int = 8) -> Generator[T, None, None]:
     """The same items, made by a thread of their own that runs at most `depth` items ahead.
 
     It starts with the first item asked for. An exception of the producer, SystemExit included, is raised where the
