@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, grey_closing, uniform_filter1d
 
 from .intervals import EXPRESSION_TYPES, Interval
 
@@ -111,6 +110,8 @@ def by_segment(
 def _decode_segment(intensity: np.ndarray, class_scores: np.ndarray, settings: DecodingSettings) -> list[Interval]:
     found = []
     if settings.smoothing:
+        from scipy.ndimage import gaussian_filter1d  # votes do without, and SciPy takes long to load
+
         intensity = gaussian_filter1d(intensity, settings.smoothing)
     class_scores = _mean_around(class_scores, settings.around)
     for kind, name in enumerate(EXPRESSION_TYPES):
@@ -135,6 +136,8 @@ def _bridged(intensity: np.ndarray, ticks: int) -> np.ndarray:
     """A morphological closing: (N,) whose troughs shorter than `ticks` are as high as the lower of their sides."""
     if ticks < 2:
         return intensity
+    from scipy.ndimage import grey_closing
+
     # Nothing lies beyond the ends, so that what touches one of them is no trough.
     padded = np.pad(intensity, ticks, constant_values=0.0)
     return grey_closing(padded, size=ticks)[ticks:-ticks]
@@ -142,7 +145,11 @@ def _bridged(intensity: np.ndarray, ticks: int) -> np.ndarray:
 
 def _mean_around(scores: np.ndarray, ticks: int) -> np.ndarray:
     """(N, 2) means over the ticks up to `ticks` away, the outermost repeated beyond the ends."""
-    return uniform_filter1d(scores, 2 * ticks + 1, axis=0, mode="nearest") if ticks else scores
+    if not ticks:
+        return scores
+    from scipy.ndimage import uniform_filter1d
+
+    return uniform_filter1d(scores, 2 * ticks + 1, axis=0, mode="nearest")
 
 
 def _proposals(intensity: np.ndarray, settings: DecodingSettings, bridge: int) -> list[tuple[int, int, int, float]]:

@@ -1,5 +1,6 @@
 """The scripts that try to bring facespot down, and short runs of each: recordings, mutations, kills."""
 
+import mmap
 import os
 import subprocess
 import sys
@@ -78,8 +79,9 @@ def test_what_a_call_takes_and_writes_is_seen(tmp_path):
     (folder := tmp_path / "allowed").mkdir()
 
     def call():
-        taken = bytearray(64 << 20)
-        taken[::4096] = b"x" * len(taken[::4096])
+        taken = mmap.mmap(-1, 64 << 20)  # not memory that was freed before
+        for page in range(0, len(taken), mmap.PAGESIZE):
+            taken[page] = 1
         (folder / "in").write_text("x")
         (tmp_path / "out").write_text("x")
         raise KeyError(len(taken))

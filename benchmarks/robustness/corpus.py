@@ -63,8 +63,8 @@ def run(recording: Recording, folder: Path) -> Row:
         wrong = f"does not say {recording.words!r}"
     elif seen.outside:
         wrong = f"wrote {', '.join(seen.outside)}"
-    elif seen.peak_mib > MOST_MIB:
-        wrong = f"took {seen.peak_mib:.0f} MiB"
+    elif seen.grown_mib > MOST_MIB:
+        wrong = f"took {seen.grown_mib:.0f} MiB"
     elif sorted(p for p in folder.iterdir() if p != output) != before:
         wrong = "left something beside the recording"
     elif done.exit_code == FOUND and not list(output.glob("*.spots.csv")):

@@ -127,7 +127,7 @@ class EnsembleReader(Reader):
         if self._mirrored:
             x, g = both_faces(snippets, geometry)
         else:
-            x, g = (np.asarray(part, np.float32)[None] for part in (snippets, geometry))
+            x, g = (np.array(part, np.float32)[None] for part in (snippets, geometry))
         answers = self._answers(x, g)
         scores = np.stack([a.class_scores for a in answers])
         silent = np.zeros_like(answers[0].intensity)

@@ -82,7 +82,10 @@ def test_sources_that_do_not_go_together(asked, words, message):
     assert asked == []
 
 
-def test_the_first_interrupt_ends_the_recording_and_the_next_the_program():
+def test_the_first_interrupt_ends_the_recording_and_the_next_the_program(request):
+    # As in a terminal, wherever the tests run.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with until_interrupted() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.is_set()

@@ -66,7 +66,7 @@ def test_where_nothing_moves_the_extent_is_the_shortest_and_stays_inside():
 
 def test_simulated_expressions_get_about_their_own_durations():
     own, fixed = [], []
-    for seed in range(6):
+    for seed in range(12):
         features, truth = laboratory_clip(seed)
         geometry = geometry_channels(features.landmarks, features.segments())
         found = motion_extents(geometry, [Point(i.apex, i.type) for i in truth])

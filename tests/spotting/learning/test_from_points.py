@@ -48,8 +48,7 @@ def videos(prepared):
 @pytest.fixture(scope="module")
 def plain(videos, tmp_path_factory):
     """Videos and a recipe with which every option makes a difference, and the digest of what comes of them."""
-    points = videos[0].points
-    crowded = [replace(videos[0], points=(*points, replace(points[0], tick=points[0].tick + 6))), *videos[1:]]
+    crowded = [replace(v, points=(*v.points, replace(v.points[0], tick=v.points[0].tick + 6))) for v in videos]
     recipe = tiny().with_loss(contrastive=1e-3)
     weights = train(crowded, recipe, tmp_path_factory.mktemp("plain"))
     return crowded, recipe, load_checkpoint(weights).digest
@@ -162,15 +161,16 @@ def test_a_state_of_another_training_or_a_damaged_one_is_refused(videos, tmp_pat
 def test_the_loss_falls_and_the_weights_spot(videos, network, tmp_path):
     reports = []
     # One stage, since each asks for something else, and no pull towards an intensity of zero: there are few steps.
-    epochs = 32 if network == "context" else 16
+    epochs = 32
     recipe = tiny(network, epochs=epochs, empty=1.0, rate=5e-3, batch=2)
     recipe = recipe.with_labels(stage_epochs=(epochs, 0)).with_loss(norm=0.0)
-    weights = train(videos[:1], recipe, tmp_path, progress=reports.append)
+    video = videos[0]
+    weights = train([video], recipe, tmp_path, progress=reports.append)
     assert all(np.isfinite(list(r.terms.values())).all() for r in reports)
     totals = [r.terms["total"] for r in reports]
     assert np.mean(totals[-4:]) < 0.97 * np.mean(totals[:4])
-    found, curves = Spotter.load(weights, "cpu").intervals(videos[0].features, min_confidence=0.0)
-    points = [p.tick for p in videos[0].points]
+    found, curves = Spotter.load(weights, "cpu").intervals(video.features, min_confidence=0.0)
+    points = [p.tick for p in video.points]
     assert any(i.onset <= tick <= i.offset for i in found for tick in points)
     # Where it learnt that there is an expression, intensity is higher than in most other ticks.
     rank = curves.intensity.argsort().argsort() / len(curves.intensity)

@@ -14,10 +14,10 @@ def few_clips(monkeypatch):
 
 
 def test_clips_are_those_of_the_corpus_with_a_point_in_each_expression():
-    videos, annotated = point_clips(4, 9, 1.0), annotated_clips(4, 9, 1.0)
+    videos, annotated = point_clips(4, 8, 1.0), annotated_clips(4, 8, 1.0)
     assert sum(len(video.points) for video in videos) >= 3
     for number, (video, (features, events)) in enumerate(zip(videos, annotated, strict=True)):
-        snippets, *_ = simulate_clip(120, (9, 120, number), 1.0)
+        snippets, *_ = simulate_clip(120, (8, 120, number), 1.0)
         assert np.array_equal(video.features.snippets, snippets.astype(np.float16))
         assert np.array_equal(video.features.snippets, features.snippets)
         assert len(video.points) == len(events)
