@@ -135,7 +135,7 @@ def measure_memory(sample: Path, folder: Path, minutes: float) -> Results:
 
     video = folder / "long.mp4"
     _apart(make_recording, sample, video, minutes)
-    return {f"peak of {minutes:g} min MiB": _apart(peak_of_spotting, video)[0]}
+    return {f"peak of {minutes:g} min MiB": _apart(peak_of_spotting, video).peak}
 
 
 def measure_jobs(sample: Path) -> Results:
