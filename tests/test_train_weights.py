@@ -55,6 +55,23 @@ def test_the_last_round_goes_on_from_those_before_it(make, tmp_path):
     assert "steps" not in again.notes
 
 
+def test_an_interrupted_run_goes_on_and_leaves_nothing_beside_the_weights(make, monkeypatch, tmp_path):
+    whole = make("--tuning-steps", 1, "--last-steps", 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["made.safetensors"]
+    save = train.save_checkpoint
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "save_checkpoint", interrupted)
+    with pytest.raises(AssertionError):
+        make("--tuning-steps", 1, "--last-steps", 2)
+    assert len(list(tmp_path.glob("*.training.pt"))) == 3
+    monkeypatch.setattr(train, "save_checkpoint", save)
+    assert make("--tuning-steps", 1, "--last-steps", 2).digest == whole.digest
+    assert [path.name for path in tmp_path.iterdir()] == ["made.safetensors"]
+
+
 def test_networks_of_several_sizes_are_no_start(tmp_path):
     sizes = [SMALL, ContextConfig(width=16, dilations=(1,))]
     config, state = pack_ensemble([(size, ContextSpotter(size).state_dict()) for size in sizes])

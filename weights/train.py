@@ -4,7 +4,8 @@ Nothing is downloaded and no recording of a person is used: a corpus of simulate
 `ContextSpotter` networks that differ in their seed, then two shorter rounds of theirs, each on fresh clips. The
 ensemble are the networks as the last round leaves them. In all rounds tracks slip now and then. With --start the last
 round alone is run, from the last networks of a file: that is how the shipped weights were made from those before them,
-whose rounds saw an older simulator. The model card, README.md in this folder, has the figures.
+whose rounds saw an older simulator. A run that is interrupted simulates its clips again and goes on from the files that
+it keeps beside the output. The model card, README.md in this folder, has the figures.
 """
 
 import time
@@ -54,10 +55,11 @@ def _train_member(
     device: str,
     threads: int,
     start: State | None,
+    kept: Path,
 ) -> dict[str, torch.Tensor]:
     torch.set_num_threads(threads)
     started = time.monotonic()
-    for step, terms, network in train_supervised(corpus, config, recipe, seed, device, start):
+    for step, terms, network in train_supervised(corpus, config, recipe, seed, device, start, kept):
         text = "  ".join(f"{name} {value:.4f}" for name, value in terms.items())
         click.echo(
             f"member {seed}: step {step} of {recipe.steps}, {time.monotonic() - started:.0f} s: {text}", err=True
@@ -73,19 +75,21 @@ def _train_members(
     seeds: list[int],
     device: str,
     starts: Sequence[State | None],
+    kept: Sequence[Path],
 ) -> Iterator[dict[str, torch.Tensor]]:
+    """kept: where each is kept while it learns."""
     cores = usable_cores()
     if device == "cuda" or cores == 1 or len(seeds) == 1:
-        for seed, start in zip(seeds, starts, strict=True):
-            yield _train_member(corpus, config, recipe, seed, device, cores, start)
+        for seed, start, state in zip(seeds, starts, kept, strict=True):
+            yield _train_member(corpus, config, recipe, seed, device, cores, start, state)
         return
     workers = min(cores, len(seeds))
     # One thread a member: two trainings side by side use two cores better than one training on both.
     threads = max(cores // workers, 1)
     with process_pool(workers) as pool:
         jobs = [
-            pool.submit(_train_member, corpus, config, recipe, seed, device, threads, start)
-            for seed, start in zip(seeds, starts, strict=True)
+            pool.submit(_train_member, corpus, config, recipe, seed, device, threads, start, state)
+            for seed, start, state in zip(seeds, starts, kept, strict=True)
         ]
         for job in jobs:
             yield job.result()
@@ -136,18 +140,26 @@ def main(
     place = resolve_device(device).type
     started = time.monotonic()
     recipe = SupervisedRecipe(steps=steps, glitches=GLITCHES)
+    kept: list[Path] = []
+
+    def keep(which: str, count: int) -> list[Path]:
+        """Files for a round's networks, beside the output, from which an interrupted run goes on."""
+        places = [output.with_name(f"{output.name}.{which}{member}.training.pt") for member in range(count)]
+        kept.extend(places)
+        return places
+
     notes: dict[str, object] = {"seed": seed}
     if start is None:
         config = ContextConfig()
         seeds = [seed + member for member in range(members)]
-        states: list[State] = list(
-            _train_members(_simulate(clips, seed), config, recipe, seeds, place, [None] * members)
-        )
+        corpus, places = _simulate(clips, seed), keep("first", members)
+        nothing = [None] * members
+        states: list[State] = list(_train_members(corpus, config, recipe, seeds, place, nothing, places))
         notes |= {"clips": clips, "steps": steps}
         if tuning_steps:
             tuning = replace(recipe, steps=tuning_steps, rate=TUNING_RATE)
             corpus = _simulate(tuning_clips, seed + TUNING_SEED)
-            states = list(_train_members(corpus, config, tuning, seeds, place, states))
+            states = list(_train_members(corpus, config, tuning, seeds, place, states, keep("second", members)))
             notes |= {"tuning_clips": tuning_clips, "tuning_steps": tuning_steps}
     else:
         config, states, notes["start"] = _begun(start, members)
@@ -155,11 +167,15 @@ def main(
         last = replace(recipe, steps=last_steps, rate=LAST_RATE)
         # One seed for all: they differ by where they start.
         seeds = [seed + LAST_SEED] * len(states)
-        states = list(_train_members(_simulate(last_clips, seed + LAST_SEED), config, last, seeds, place, states))
+        corpus = _simulate(last_clips, seed + LAST_SEED)
+        places = keep("last", len(states))
+        states = list(_train_members(corpus, config, last, seeds, place, states, places))
         notes |= {"last_clips": last_clips, "last_steps": last_steps}
     settings, state = pack_ensemble([(config, state) for state in states])
     settings["voting"] = VOTING
     digest = save_checkpoint(output, "context", settings, state, notes)
+    for file in kept:
+        file.unlink(missing_ok=True)
     click.echo(f"{output}: {digest}  ({time.monotonic() - started:.0f} s)")
 
 

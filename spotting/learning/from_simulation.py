@@ -4,8 +4,11 @@ Learning from one point per expression, the paper's subject, is in `pseudo_label
 network too.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +20,7 @@ from ...extract.regions import ROI_NAMES
 from ...models.context import ContextConfig, ContextOutput, ContextSpotter, mirror_inputs
 from ..simulation.corpus import ClipBatch
 from ..simulation.stage import Event
+from .states import read_state, write_state
 
 _EDGE_SHARE = 0.15  # of an expression at either end, where even annotators differ
 _EDGE_WEIGHT = 0.15
@@ -219,12 +223,15 @@ def train_supervised(
     seed: int,
     device: torch.device | str = "cpu",
     start: Mapping[str, Tensor] | None = None,
+    state: Path | None = None,
 ) -> Iterator[tuple[int, dict[str, float], ContextSpotter]]:
     """Train one network on simulated clips; yields (step, mean loss terms since the last, averaged network) about a
     hundred times, the last step always among them.
 
     corpus: clips by their length in ticks. The averaged network (exponential moving average, timm's ModelEmaV3) is the
-    one to keep. start: tensors to begin from instead of random ones. Same seed and machine, same result.
+    one to keep. start: tensors to begin from instead of random ones. state: file to keep the training in whenever it
+    yields; one that was interrupted goes on there, yields first what it last yielded, and ends with the same network.
+    Same seed and machine, same result. Raises WeightsError as `read_state` for a state that is damaged or another's.
     """
     from ...models.compat import import_timm
 
@@ -248,7 +255,18 @@ def train_supervised(
     report_every = max(recipe.steps // 100, 1)
     sums: dict[str, float] = {}
     reported = 0
-    for step in range(1, recipe.steps + 1):
+    identity = "" if state is None else _identity(corpus, config, recipe, seed, start)
+    learners = {"network": net, "average": average.module, "optimizer": optimizer}
+    if state is not None and state.exists():
+        kept = read_state(state, identity, "cpu")
+        for name, learner in learners.items():
+            learner.load_state_dict(kept[name])
+        rng.bit_generator.state = json.loads(kept["rng"])
+        generator.set_state(kept["generator"])
+        torch.set_rng_state(kept["torch"])
+        reported = kept["step"]
+        yield reported, kept["terms"], average.module
+    for step in range(reported + 1, recipe.steps + 1):
         snippets, geometry, target = clips.draw(rng, generator)
         target = target.to(device)
         net.train()
@@ -262,5 +280,29 @@ def train_supervised(
         for name, term in terms.items():
             sums[name] = sums.get(name, 0.0) + float(term.detach())
         if step % report_every == 0 or step == recipe.steps:
-            yield step, {name: value / (step - reported) for name, value in sums.items()}, average.module
+            means = {name: value / (step - reported) for name, value in sums.items()}
             sums, reported = {}, step
+            if state is not None:
+                random = {"rng": json.dumps(rng.bit_generator.state), "generator": generator.get_state()}
+                random["torch"] = torch.get_rng_state()
+                states = {name: learner.state_dict() for name, learner in learners.items()}
+                write_state(state, identity, {"step": step, "terms": means, **random, **states})
+            yield step, means, average.module
+
+
+def _identity(
+    corpus: Mapping[int, ClipBatch],
+    config: ContextConfig,
+    recipe: SupervisedRecipe,
+    seed: int,
+    start: Mapping[str, Tensor] | None,
+) -> str:
+    """Digest of what a training starts from; the clips' curves stand for all that there is of them."""
+    digest = hashlib.sha256(json.dumps([asdict(config), asdict(recipe), seed], sort_keys=True).encode())
+    for ticks, batch in sorted(corpus.items()):
+        digest.update(f"{ticks} {len(batch)}".encode())
+        digest.update(np.ascontiguousarray(batch.intensity))
+        digest.update(np.ascontiguousarray(batch.speaking))
+    for name, tensor in sorted((start or {}).items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

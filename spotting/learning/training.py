@@ -5,7 +5,6 @@ same bytes as one that was not, and one that is given more epochs later with tho
 """
 
 import hashlib
-import io
 import json
 import math
 import os
@@ -21,9 +20,9 @@ import torch
 from torch import nn
 
 from ...errors import FacespotError, WeightsError
-from ...files import replacing
 from ...models.checkpoint import load_checkpoint
 from ...models.compat import import_timm
+from .states import read_state, write_state
 
 if TYPE_CHECKING:
     from timm.scheduler.scheduler import Scheduler
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 STATE_NAME = "training.pt"
 WEIGHTS_NAME = "weights.safetensors"
-_STATE_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -105,12 +103,7 @@ class Trainer(ABC, Generic[AnyRecipe]):
 
     def save_state(self, path: str | os.PathLike[str]) -> None:
         """Everything that a resumed training needs, written so that a kill leaves the old file or the new one."""
-        state = {"format": _STATE_FORMAT, "fingerprint": self.fingerprint, **self._state()}
-        # Through memory: a full disk is an OSError then, and the name of a file is not in its bytes.
-        content = io.BytesIO()
-        torch.save(state, content)
-        with replacing(path) as temporary:
-            temporary.write_bytes(content.getvalue())
+        write_state(path, self.fingerprint, self._state())
 
     def load_state(self, path: str | os.PathLike[str]) -> None:
         """Go on where `save_state` left off.
@@ -118,17 +111,7 @@ class Trainer(ABC, Generic[AnyRecipe]):
         Raises WeightsError if the file is damaged, belongs to other data, recipe, initial weights or seed, or has
         learnt for more epochs than the recipe has.
         """
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            ours = (state["format"], state["fingerprint"]) == (_STATE_FORMAT, self.fingerprint)
-        except Exception as error:  # torch has many ways of saying that a file is broken
-            raise WeightsError(
-                f"{path}: no state of a training that can be read ({error}); remove it to start anew"
-            ) from error
-        if not ours:
-            raise WeightsError(
-                f"{path}: belongs to a training with other data, recipe, weights or seed; use another folder"
-            )
+        state = read_state(path, self.fingerprint, self.device)
         if state["epoch"] > self.recipe.epochs:
             raise WeightsError(
                 f"{path}: has learnt for {state['epoch']} epochs, and {self.recipe.epochs} were asked for; "

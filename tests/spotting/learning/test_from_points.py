@@ -118,9 +118,18 @@ def test_same_seed_same_bytes_and_another_seed_others(videos, network, tmp_path)
     assert torch.equal(random, torch.get_rng_state()), "training leaves the caller's random numbers alone"
 
 
-@pytest.mark.parametrize(("network", "strategy"), [("journal", "gim"), ("journal", "class_mean"), ("context", "gim")])
-def test_a_training_stopped_anywhere_resumes_bit_for_bit(videos, network, strategy, tmp_path):
-    recipe = tiny(network).with_labels(strategy=strategy)
+@pytest.mark.parametrize(
+    ("network", "strategy", "rules"),
+    [
+        ("journal", "gim", "paper"),
+        ("journal", "gim", "release"),
+        ("journal", "class_mean", "paper"),
+        ("iclr2025", "gim", "paper"),
+        ("context", "gim", "paper"),
+    ],
+)
+def test_a_training_stopped_anywhere_resumes_bit_for_bit(videos, network, strategy, rules, tmp_path):
+    recipe = tiny(network, rules=rules).with_labels(strategy=strategy)
     whole = train(videos, recipe, tmp_path / "whole")
 
     class Stop(Exception):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from facespot.errors import WeightsError
 from facespot.extract.motion.geometry import GEOMETRY_CHANNELS
 from facespot.models.context import ContextConfig, ContextOutput
 from facespot.spotting.learning.from_simulation import SupervisedRecipe, interval_loss, make_targets, train_supervised
@@ -153,3 +154,22 @@ def test_reports_are_means_also_for_the_rest_at_the_end():
     assert [step for step, _, _ in reports] == [*range(2, 201, 2), 201]
     assert reports[-1][1]["class"] == pytest.approx(reports[0][1]["class"], rel=0.05)
     assert reports[-1][1]["intensity"] == pytest.approx(reports[0][1]["intensity"], rel=0.05)
+
+
+def test_an_interrupted_training_goes_on_and_ends_with_the_same_network(tmp_path):
+    recipe = SupervisedRecipe(steps=6, ticks_per_step=400, warmup_steps=2)
+    corpus, state = small_corpus(), tmp_path / "training.pt"
+    whole = list(train_supervised(corpus, SMALL, recipe, 0))
+    begun = train_supervised(corpus, SMALL, recipe, 0, state=state)
+    assert [next(begun)[0] for _ in range(4)] == [1, 2, 3, 4]
+    begun.close()
+    torch.manual_seed(99)  # whoever goes on has other random numbers
+    rest = list(train_supervised(corpus, SMALL, recipe, 0, state=state))
+    assert [step for step, _, _ in rest] == [4, 5, 6]
+    assert [terms for _, terms, _ in rest] == [terms for _, terms, _ in whole[3:]]
+    for one, other in zip(whole[-1][2].state_dict().values(), rest[-1][2].state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    # A finished one only tells its end; another seed's is refused.
+    assert [step for step, _, _ in train_supervised(corpus, SMALL, recipe, 0, state=state)] == [6]
+    with pytest.raises(WeightsError, match="another folder"):
+        list(train_supervised(corpus, SMALL, recipe, 1, state=state))
