@@ -302,7 +302,7 @@ def _image_folders() -> Iterator[Recording]:
 
 def _seed(path: Path, codec: str, pixel_format: str) -> Path:
     """Half a second: of a face, or, coarser, of nobody, which takes the reader as far and is quicker."""
-    frames = media.moving_face(15, 128) if codec in ("libx264", "mpeg4") else media.noise(15, 64, 64)
+    frames = media.moving_face(15, SIZE) if codec in ("libx264", "mpeg4") else media.noise(15, 64, 64)
     return media.write_video(path, frames, codec=codec, pixel_format=pixel_format)
 
 
