@@ -22,7 +22,9 @@ def test_what_is_no_video_is_refused_in_a_line(recording, tmp_path):
     assert corpus.run(recording, tmp_path).wrong == ""
 
 
-@pytest.mark.parametrize("what", ["MKV, cut off at 90 %", "MP4 with its index first, cut off at 90 %", "1x1"])
+@pytest.mark.parametrize(
+    "what", ["MKV, cut off at 90 %", "MP4 with its index first, cut off at 90 %", "a damaged image in a folder", "1x1"]
+)
 def test_recordings_end_as_expected(what, tmp_path):
     (recording,) = (r for r in recordings.corpus() if r.what == what)
     assert corpus.run(recording, tmp_path).wrong == ""

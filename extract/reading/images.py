@@ -42,14 +42,11 @@ class ImageFolder(VideoStream):
     def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], np.ndarray | None]]]:
         for position, image in enumerate(self._images):
             yield position / self.fps, partial(self._read, image)
-        if self.damage is not None:
-            self.warnings.append(f"damaged: {self.damage}; the others were used")
 
     def _read(self, image: Path) -> np.ndarray | None:
         rgb = _read_image(image, self._fit)
         if rgb is None:
-            self.decode_failures += 1
-            self.damage = f"{self.decode_failures} of its images could not be decoded, {image.name} the latest"
+            self._note_damage(image)
             return None
         self._shape = self._shape or rgb.shape[:2]
         if rgb.shape[:2] != self._shape:
@@ -58,6 +55,18 @@ class ImageFolder(VideoStream):
                 f"{self._shape[1]}x{self._shape[0]}; put one recording with one size into a folder"
             )
         return rgb
+
+    def _note_damage(self, image: Path) -> None:
+        # At once: an image is read when somebody looks at it, which may be after the last one was handed out.
+        if self._damaged_says in self.warnings:
+            self.warnings.remove(self._damaged_says)
+        self.decode_failures += 1
+        self.damage = f"{self.decode_failures} of its images could not be decoded, {image.name} the latest"
+        self.warnings.append(self._damaged_says)
+
+    @property
+    def _damaged_says(self) -> str:
+        return f"damaged: {self.damage}; the others were used"
 
 
 def list_images(folder: Path) -> list[Path]:

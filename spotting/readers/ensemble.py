@@ -1,5 +1,6 @@
 """`EnsembleReader`: what every reader of two-branch networks does, whatever its networks are written in."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
@@ -74,9 +75,9 @@ class EnsembleReader(Reader):
         self.min_ticks = shortest_of(self._settings)
         self.types_by_length = isinstance(self._settings, VotingSettings)
 
+    @abstractmethod
     def _answers(self, snippets: np.ndarray, geometry: np.ndarray) -> list[Answer]:
         """Of every network to a batch (B, T, 17, 10, 2) and (B, T, G), float32."""
-        raise NotImplementedError
 
     def uncalibrated(self) -> "EnsembleReader":
         settings = self._settings
