@@ -1,4 +1,4 @@
-"""What a face does that nobody should report: blinks, glances, breath, drifting posture, chewing, nods of agreement."""
+"""What a face does that nobody should report: blinks, glances, lowered eyes, breath, drifts, chewing, nods."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -14,9 +14,11 @@ _BLINKS = {"plain": 0.7, "half": 0.08, "long": 0.08, "double": 0.07, "squinting"
 
 def blink(stage: Stage, person: Person, at: int, rng: np.random.Generator) -> None:
     """Lids that close in 50 to 130 ms and open in about twice the time (VanderWerf et al. 2003), 100 to 400 ms in all
-    for most; brows and cheeks come along, on squinting ones by as much as weak expressions."""
+    for most, up to four times that for the sleepy; brows and cheeks come along, on squinting ones by as much as weak
+    expressions."""
     kind = str(rng.choice(list(_BLINKS), p=list(_BLINKS.values())))
-    tired = 1.6 if rng.random() < 0.12 else 1.0
+    # Most blink in the time measured; a few close their lids as slowly as a slow expression begins.
+    tired = float(np.interp(rng.random(), (0.0, 0.88, 0.95, 1.0), (1.0, 1.0, 1.6, 4.0)))
     for _ in range(2 if kind == "double" else 1):
         close = round(tired * rng.uniform(1.5, 4))
         reopen = round(close * rng.uniform(1.3, 2.8))
@@ -56,6 +58,21 @@ def gaze(stage: Stage, person: Person, rng: np.random.Generator) -> None:
     reach = rng.uniform(0.1, 1.0)
     stage.add(person.fields["GAZE_X", "both"] * reach, smooth_steps(bounds, xs, stage.n, 1.2))
     stage.add(person.fields["GAZE_Y", "both"] * reach, smooth_steps(bounds, ys, stage.n, 1.2))
+
+
+def look_down(stage: Stage, person: Person, at: int, rng: np.random.Generator) -> None:
+    """Eyes that turn down for a third of a second to six, to notes or to think: the upper lids follow, halfway or until
+    the eyes look shut, brows sink a little and now and then the head."""
+    length = int(np.exp(rng.uniform(np.log(10), np.log(180))))
+    moving = int(rng.integers(3, 16))
+    lowering, lifting = min(moving, length // 3), min(int(rng.uniform(0.7, 2.0) * moving), length // 3)
+    curve = envelope(at, at + lowering, length - lowering - lifting, at + length, stage.n, rng)
+    lids = rng.uniform(0.3, 1.0)
+    stage.add_both(person, {"AU43": lids, "AU4": rng.uniform(0.0, 0.12)}, curve)
+    stage.add(person.fields["GAZE_Y", "both"] * rng.uniform(0.5, 1.5), curve)
+    stage.blink = np.maximum(stage.blink, lids * curve)
+    if rng.random() < 0.5:
+        stage.nods += gaussian_filter1d(curve, 2.0)[:, None] * rng.normal(0, [0.01, 0.06, 0.01])
 
 
 def rest(stage: Stage, person: Person, rng: np.random.Generator, calm: bool = False) -> None:

@@ -21,7 +21,7 @@ CLIP_TICKS: dict[int, float] = {720: 0.1, 480: 0.17, 240: 0.28, 120: 0.27, 72: 0
 # of 1 % of the inter-ocular distance above the noise and worth learning from.
 LABORATORY_SHARE = 0.3
 # Of the other clips, those of silent faces that show little and slowly; more than half of them have a good camera.
-CALM_SHARE = 0.16
+CALM_SHARE = 0.2
 _CALM_FILMED_WELL = 0.6
 # And those in which nothing is an expression, beside what is empty by chance: half of them people who talk.
 QUIET_SHARE = 0.14

@@ -37,7 +37,7 @@ def speak(stage: Stage, person: Person, start: int, stop: int, expressive: bool,
     singing = rng.random() < 0.12
     said = talk(stop - start, Voice.draw(rng), rng, drawl=float(rng.uniform(2, 5)) if singing else 1.0)
     articulation = said.articulation[low - start : high - start]
-    effort = np.exp(rng.uniform(np.log(0.25), np.log(1.4)))
+    effort = np.exp(rng.uniform(np.log(0.25), np.log(1.8)))
     for i, name in enumerate(ARTICULATORS):
         curve = np.zeros(stage.n)
         curve[low:high] = articulation[:, i]

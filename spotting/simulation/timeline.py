@@ -10,7 +10,7 @@ import numpy as np
 
 from ..intervals import ExpressionType
 from .anatomy import Person
-from .behaviour import blink, chew, gaze, nod, rest, swallow
+from .behaviour import blink, chew, gaze, look_down, nod, rest, swallow
 from .expressions import (
     CALM_MOUTHS,
     PROTOTYPES,
@@ -28,7 +28,7 @@ from .stage import Performance, Stage, smooth_steps
 from .talking import laugh, speak
 
 LABORATORY_MICRO_TICKS = 8  # a quarter second: annotated ones are seldom shorter
-_SWALLOWS = 3.0  # a minute
+_SWALLOWS, _LOOKS_DOWN = 3.0, 2.5  # a minute
 # Probability that somebody speaks in a clip.
 _SPEECH: dict[Setting, float] = {"laboratory": 0.3, "calm": 0.0, "anywhere": 0.45}
 
@@ -61,6 +61,10 @@ def perform(
         blink(stage, person, int(at), rng)
     for at in np.flatnonzero(rng.random(n) < _SWALLOWS / 1800):
         swallow(stage, person, int(at), rng)
+    # From numbers of its own, so that clips keep what else happens in them.
+    (glancing,) = rng.spawn(1)
+    for at in np.flatnonzero(glancing.random(n) < _LOOKS_DOWN / 1800):
+        look_down(stage, person, int(at), glancing)
     if busy is None:
         busy = float(rng.choice([0.0, 0.1, 0.25, 0.45, 0.7], p=[0.18, 0.22, 0.24, 0.18, 0.18]))
     if rng.random() < (_SPEECH[setting] if speech is None else speech):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from facespot.extract.motion.geometry import GEOMETRY_CHANNELS, geometry_channels
 from facespot.extract.regions import KEPT_INDEX, KEPT_MESH_POINTS, ROI_NAMES
-from facespot.spotting.simulation import corpus
+from facespot.spotting.simulation import corpus, timeline
 from facespot.spotting.simulation.anatomy import (
     PAIRED_AUS,
     SINGLE_AUS,
@@ -15,10 +15,10 @@ from facespot.spotting.simulation.anatomy import (
     random_field,
     roi_means,
 )
-from facespot.spotting.simulation.behaviour import blink, swallow
+from facespot.spotting.simulation.behaviour import blink, look_down, swallow
 from facespot.spotting.simulation.corpus import CLIP_TICKS, film_clip, simulate_clip, simulate_corpus
 from facespot.spotting.simulation.expressions import draw_expression, draw_timing, draw_wink, envelope
-from facespot.spotting.simulation.sensor import camera_motion, exposure
+from facespot.spotting.simulation.sensor import camera_motion, every_second, exposure, observe
 from facespot.spotting.simulation.stage import MICRO_MAX_TICKS, Stage
 from facespot.spotting.simulation.timeline import perform
 from simulated import film
@@ -186,6 +186,52 @@ def test_a_swallow_is_no_expression_and_returns_to_rest():
         assert not stage.events
         assert moved[:20].max() == moved[-20:].max() == 0
         assert 0.002 < moved.max() < 0.1
+
+
+def test_eyes_that_look_down_are_no_expression_and_come_up_again():
+    rng = np.random.default_rng(0)
+    person = draw_person(rng)
+    lids = KEPT_INDEX[159]
+    lengths = []
+    for _ in range(40):
+        stage = Stage(300)
+        look_down(stage, person, 40, rng)
+        moved = stage.performance(len(person.shape)).displacement
+        assert not stage.events
+        assert np.abs(moved[:40]).max() == np.abs(moved[-20:]).max() == 0
+        assert 0.02 < moved[:, lids, 1].max() < 0.15
+        lengths.append((stage.blink > 0).sum() / 30)
+    assert min(lengths) < 1 < 3 < max(lengths) < 6.5
+
+
+def test_looking_down_leaves_the_rest_of_a_clip_as_it_was(monkeypatch):
+    def played():
+        rng = np.random.default_rng(9)
+        return perform(draw_person(rng), 900, rng, busy=0.4)
+
+    looking = played()
+    monkeypatch.setattr(timeline, "look_down", lambda *_: None)
+    assert played().events == looking.events
+    assert not np.array_equal(played().displacement, looking.displacement)
+
+
+def test_every_second_row_is_halfway_between_its_neighbours():
+    values = np.random.default_rng(0).normal(size=(7, 3))
+    for first, filled, kept in ((0, [1, 3, 5], [0, 2, 4, 6]), (1, [2, 4], [0, 1, 3, 5, 6])):
+        seen = every_second(values, first)
+        assert np.array_equal(seen[kept], values[kept])
+        for row in filled:
+            assert seen[row] == pytest.approx((values[row - 1] + values[row + 1]) / 2)
+    assert np.array_equal(every_second(values[:2], 0), values[:2])
+
+
+def test_pictures_as_fast_as_the_clock_are_tracked_to_every_second_one():
+    rng = np.random.default_rng(2)
+    person = draw_person(rng)
+    seen = observe(person, perform(person, 120, rng, laboratory=True), rng, laboratory=True)
+    odd = (seen.snippets[:, :-1:2] + seen.snippets[:, 2::2]) / 2
+    assert seen.snippets[:, 1::2] == pytest.approx(odd, abs=1e-6)
+    assert seen.snippets.any()
 
 
 def test_a_camera_that_pans_moves_the_picture_and_not_the_face():
