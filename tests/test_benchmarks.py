@@ -139,7 +139,7 @@ def test_sources_of_a_calibration_weigh_the_same_whatever_their_size():
     assert np.interp(0.6, *np.array(confidence.fit(sources)).T) == pytest.approx(0.5, abs=0.1)
 
 
-def test_the_least_confidence_is_the_highest_that_costs_next_to_nothing():
+def test_the_least_confidence_is_that_of_the_best_mean_f1():
     truth = [Interval(10, 15, 40, "macro"), Interval(100, 105, 140, "macro")]
     found = [
         Interval(10, 15, 40, "macro", 0.9),
@@ -148,12 +148,17 @@ def test_the_least_confidence_is_the_highest_that_costs_next_to_nothing():
     ]
     recording = VideoIntervals(truth, found)
     knots = ((0, 0), (1, 1))
-    assert confidence.least_confidence([recording], "macro", knots, [], 10.0) == (0.7, 1.0, 1.0, 0.0)
-    # Ten minutes of a face at rest with eight false alarms: half of one a minute is too many.
+    # Between a false alarm at 0.5 and a hit at 0.71; of those the lowest.
+    assert confidence.least_confidence([[recording]], "macro", knots, [], 10.0) == (0.52, 1.0, 1.0, 0.0)
+    # A source in which 0.6 is a false alarm counts as much as the other, though its recording is alone.
+    alarm = VideoIntervals([truth[0]], [found[0], Interval(50, 55, 80, "macro", 0.6)])
+    sources = [[recording] * 3, [alarm]]
+    assert confidence.least_confidence(sources, "macro", knots, [], 10.0) == (0.62, 1.0, 1.0, 0.0)
+    # Ten minutes of a face at rest with eight false alarms: a quarter of one a minute is too many.
     alarms = [Interval(40 * i, 40 * i + 9, 40 * i + 30, "macro", 0.7 + 0.03 * i) for i in range(8)]
     quiet = [VideoIntervals([], alarms)]
-    assert confidence.least_confidence([recording], "macro", knots, quiet, 10.0) == (0.78, 2 / 3, 1.0, 0.5)
-    assert confidence.least_confidence([recording], "micro", knots, quiet, 10.0)[3] == 0.0
+    assert confidence.least_confidence([[recording]], "macro", knots, quiet, 10.0) == (0.86, 2 / 3, 1.0, 0.2)
+    assert confidence.least_confidence([[recording]], "micro", knots, quiet, 10.0)[3] == 0.0
     votes = confidence.votes_and_hits([recording], "macro")
     assert votes.tolist() == [[0.9, 1], [0.71, 1], [0.5, 0]]
     assert confidence.votes_and_hits([recording], "micro").shape == (0, 2)
