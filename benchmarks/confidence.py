@@ -7,6 +7,8 @@ amounts to anything. Of macro- and of micro-expressions apart, the share of hits
 is made to rise with the votes (isotonic regression); clips and videos count as much as each other. Prints
 
 - the map, as pairs of votes and confidence, for `CALIBRATION` in `weights/train.py`;
+- the spread of `VotingSettings.type_spread` that fits best how often an interval of so many ticks, at an IoU of 0.5 or
+  more with an expression, is micro in truth;
 - a reliability table: confidence, and how many of the intervals were hits, each judged by a map that was fitted on the
   other half of clips and videos;
 - for `MIN_CONFIDENCE`: for each type the confidence, in steps of 0.02, at which its F1 is best, averaged over clips and
@@ -23,7 +25,7 @@ import numpy as np
 from facespot.extract.features import FaceFeatures
 from facespot.extract.pipeline import extract_features
 from facespot.extract.timebase import CLOCK_HZ, Timebase
-from facespot.spotting.intervals import EXPRESSION_TYPES, ExpressionType, Interval
+from facespot.spotting.intervals import EXPRESSION_TYPES, ExpressionType, Interval, iou_matrix
 from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
 from facespot.spotting.simulation.anatomy import draw_person
 from facespot.spotting.simulation.corpus import clip_counts, film_clip
@@ -31,7 +33,8 @@ from facespot.spotting.simulation.recording import read_truth
 from facespot.spotting.simulation.sensor import Observation, observe
 from facespot.spotting.simulation.timeline import perform
 from facespot.spotting.spotter import Spotter
-from scipy.optimize import isotonic_regression
+from facespot.spotting.voting import MICRO_TICKS
+from scipy.optimize import isotonic_regression, minimize_scalar
 
 LEAST_VOTES = 0.2  # below that nothing is spotted
 BINS = 10
@@ -86,6 +89,30 @@ def votes_and_hits(recordings: Sequence[VideoIntervals], kind: ExpressionType) -
         false = set(judge(recording).false_alarms)
         rows += [(i.confidence, float(i not in false)) for i in recording.predicted if i.type == kind]
     return np.array(rows).reshape(-1, 2)
+
+
+def lengths_and_types(recordings: Sequence[VideoIntervals]) -> np.ndarray:
+    """(n, 2) ticks of each interval at an IoU of 0.5 or more with an expression of either type, and 1 where that is
+    micro."""
+    rows = []
+    for recording in recordings:
+        if not recording.truth or not recording.predicted:
+            continue
+        iou = iou_matrix(recording.predicted, recording.truth)
+        for interval, row in zip(recording.predicted, iou, strict=True):
+            if row.max() >= 0.5:
+                rows.append((interval.n_ticks, float(recording.truth[int(row.argmax())].type == "micro")))
+    return np.array(rows, float).reshape(-1, 2)
+
+
+def fit_spread(rows: np.ndarray) -> float:
+    """Ticks, the most likely `VotingSettings.type_spread` given lengths and types (n, 2)."""
+
+    def surprise(spread: float) -> float:
+        margin = (MICRO_TICKS + 0.5 - rows[:, 0]) / spread * np.where(rows[:, 1], 1, -1)
+        return float(np.logaddexp(0, -margin).mean())
+
+    return round(float(minimize_scalar(surprise, bounds=(0.1, 10.0), method="bounded").x), 2)
 
 
 def fit(parts: Sequence[np.ndarray]) -> tuple[tuple[float, float], ...]:
@@ -171,6 +198,8 @@ def main(folders: tuple[Path, ...], weights: Path | None, clips: int) -> None:
     sources = [clip_votes, [video for votes in folder_votes for video in votes]]
     quiet = spot(quiet_clips(clips // 2, SEED))
     minutes = len(quiet) * QUIET_TICKS / CLOCK_HZ / 60
+    lengths = np.concatenate([lengths_and_types(source) for source in sources])
+    click.echo(f"type: spread {fit_spread(lengths)} ticks, from {len(lengths)} intervals")
     for kind in EXPRESSION_TYPES:
         knots = fit([votes_and_hits(source, kind) for source in sources])
         click.echo(f"{kind}: map {knots}")

@@ -43,6 +43,11 @@ DESCRIBED: dict[str, Column] = {
             "both": "it lasted from one end of what was seen to the other",
         },
     ),
+    "micro_probability": Column(
+        "real",
+        "How probably the expression is a micro-expression, from 0 to 1, given how long it was seen; empty where it is "
+        "cut off",
+    ),
     "peak_motion": Column(
         "real", "How far the region that moved most went from onset to apex, in percent of the eyes' distance", "%"
     ),

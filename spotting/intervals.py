@@ -62,8 +62,9 @@ class Interval:
 class Spot:
     """One expression as a user reads it: in seconds since the first frame and in the video's own frames (0-based).
 
-    cut_off: which of its ends is only that of the recording, or of the usable face in it. explanation: what was
-    measured there, None where nobody measured.
+    cut_off: which of its ends is only that of the recording, or of the usable face in it. micro_probability: how
+    probably it is a micro-expression, 0..1, given how long it was seen; None where weights do not tell, or where an
+    end was not seen. explanation: what was measured there, None where nobody measured.
     """
 
     onset_s: float
@@ -75,6 +76,7 @@ class Spot:
     type: ExpressionType
     confidence: float
     cut_off: CutOff = "none"
+    micro_probability: float | None = field(default=None, compare=False)
     explanation: "Explanation | None" = field(default=None, compare=False)
 
 

@@ -68,7 +68,7 @@ class LiveSpotter:
             placed = replace(interval, onset=onset, apex=apex, offset=offset)
             if any(placed.shared_ticks(g) > _SAME * min(placed.n_ticks, g.n_ticks) for g in self._given):
                 continue
-            new.append(placed.on(window.timebase, cut_off(interval, segments)))
+            new.append(self._spotter.placed(placed, window.timebase, cut_off(interval, segments)))
             self._given.append(placed)
         # What lies before the next window cannot be found again.
         self._given = [g for g in self._given if g.offset >= first]

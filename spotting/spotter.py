@@ -12,12 +12,13 @@ import numpy as np
 
 from ..errors import WeightsError
 from ..extract.features import FaceFeatures
+from ..extract.timebase import Timebase
 from ..models.checkpoint import Checkpoint, load_arrays, load_checkpoint
 from ..models.device import resolve_device, surely_cpu
 from ..models.shipped import DEFAULT_MODEL, MODELS, check_choice, shipped_weights
 from ..version import __version__
 from .explanations import explain_interval
-from .intervals import EXPRESSION_TYPES, ExpressionType, Interval
+from .intervals import EXPRESSION_TYPES, CutOff, ExpressionType, Interval, Spot
 from .readers.base import Curves, Decoding, Reader
 from .result import SpotResult
 from .thresholds import Confidence, chosen_types, least_confidence
@@ -126,6 +127,11 @@ class Spotter:
             found = [i for i in typed if i.confidence >= each[i.type]]
         return tidy(found, curves.intensity)
 
+    def placed(self, interval: Interval, timebase: Timebase, cut: CutOff) -> Spot:
+        """An interval in seconds and frames, with what its length tells of its type. cut: which ends were not seen."""
+        chance = self.reader.micro_probability(interval.n_ticks) if cut == "none" else None
+        return replace(interval.on(timebase, cut), micro_probability=chance)
+
     def uncalibrated(self) -> "Spotter":
         """The same whose confidences are as the networks give them, to calibrate them by; itself if they are."""
         reader = self.reader.uncalibrated()
@@ -153,7 +159,7 @@ class Spotter:
         source = features.provenance
         spots = tuple(
             replace(
-                i.on(features.timebase, cut_off(i, segments)),
+                self.placed(i, features.timebase, cut_off(i, segments)),
                 explanation=explain_interval(features, i, curves.speaking),
             )
             for i in found

@@ -25,7 +25,8 @@ class VotingSettings:
     micro-expression are never as certain. agree: IoU from which votes are for the same interval. overlap: share of the
     shorter interval from which a weaker one is a repetition. min_ticks: shortest one reported. calibration: of macro
     and micro, rising pairs of what the votes amount to and the confidence to report for it, linear between them; None
-    reports the votes.
+    reports the votes. type_spread: ticks, how far the number of ticks of an expression is from that of its truth, as
+    the scale of a logistic distribution; None where nobody measured it.
     """
 
     min_confidence: tuple[float, float] = (0.5, 0.5)
@@ -33,6 +34,7 @@ class VotingSettings:
     overlap: float = 0.4
     min_ticks: int = 4
     calibration: tuple[Knots, Knots] | None = None
+    type_spread: float | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "VotingSettings":
@@ -48,6 +50,13 @@ class VotingSettings:
         if self.calibration is None:
             return min(votes, 1.0)
         return float(np.interp(votes, *zip(*self.calibration[EXPRESSION_TYPES.index(kind)], strict=True)))
+
+    def micro_probability(self, n_ticks: int) -> float | None:
+        """0..1, how probably an expression that was seen for so many ticks is one of at most MICRO_TICKS in truth; None
+        without `type_spread`."""
+        if self.type_spread is None:
+            return None
+        return float(1 / (1 + np.exp((n_ticks - MICRO_TICKS - 0.5) / self.type_spread)))
 
     def least_votes(self) -> float:
         """0..1, what the votes for anything that is reported amount to at least."""

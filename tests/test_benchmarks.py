@@ -164,6 +164,17 @@ def test_the_least_confidence_is_that_of_the_best_mean_f1():
     assert confidence.votes_and_hits([recording], "micro").shape == (0, 2)
 
 
+def test_the_spread_of_types_is_found_again():
+    rng = np.random.default_rng(3)
+    ticks = rng.integers(5, 30, 4000)
+    micro = rng.random(4000) < 1 / (1 + np.exp((ticks - 15.5) / 1.7))
+    assert confidence.fit_spread(np.column_stack([ticks, micro])) == pytest.approx(1.7, abs=0.2)
+    truth = [Interval(10, 12, 24, "micro"), Interval(100, 105, 140, "macro")]
+    found = [Interval(10, 12, 25, "macro", 0.9), Interval(101, 105, 140, "macro"), Interval(60, 62, 70, "micro")]
+    seen = confidence.lengths_and_types([VideoIntervals(truth, found), VideoIntervals([], found)])
+    assert seen.tolist() == [[16, 1], [40, 0]]
+
+
 def test_quiet_clips_hold_no_expression_and_differ():
     one, other = confidence.quiet_clips(2, 5)
     assert one[1] == other[1] == []

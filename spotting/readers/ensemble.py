@@ -79,6 +79,9 @@ class EnsembleReader(Reader):
     def _answers(self, snippets: np.ndarray, geometry: np.ndarray) -> list[Answer]:
         """Of every network to a batch (B, T, 17, 10, 2) and (B, T, G), float32."""
 
+    def micro_probability(self, n_ticks: int) -> float | None:
+        return self._settings.micro_probability(n_ticks) if isinstance(self._settings, VotingSettings) else None
+
     def uncalibrated(self) -> "EnsembleReader":
         settings = self._settings
         if not isinstance(settings, VotingSettings):

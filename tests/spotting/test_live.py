@@ -47,6 +47,9 @@ class Finder:
             for i in there
         ], None
 
+    def placed(self, interval, timebase, cut):
+        return interval.on(timebase, cut)
+
 
 def given(live, finder, part):
     finder.first = part.first

@@ -21,6 +21,7 @@ from facespot.models.gim import GIMSpotter, GIMSpotterConfig
 from facespot.models.shipped import MODELS
 from facespot.models.spotformer import SpotFormerConfig
 from facespot.spotting.decoding import DecodingSettings, decode
+from facespot.spotting.intervals import Interval
 from facespot.spotting.judging.metrics import VideoIntervals, evaluate
 from facespot.spotting.many import spot_many
 from facespot.spotting.readers.authors_decoding import SAMM_LV, decode_reference
@@ -160,6 +161,21 @@ def test_confidence_and_types_filter(shipped, features):
         for types in ([kind], kind):
             only = shipped.spot(features, min_confidence=0.1, types=types).spots
             assert only == tuple(spot for spot in everything if spot.type == kind)
+
+
+def test_the_type_of_what_is_cut_off_has_no_probability(shipped, features, monkeypatch):
+    settings = dataclasses.replace(shipped.reader._settings, type_spread=1.5)
+    monkeypatch.setattr(shipped.reader, "_settings", settings)
+    interval = Interval(10, 12, 24, "micro")
+    whole = shipped.placed(interval, features.timebase, "none")
+    assert whole.micro_probability == settings.micro_probability(15)
+    assert shipped.placed(interval, features.timebase, "end").micro_probability is None
+    found = shipped.spot(features, min_confidence=0.1).spots
+    assert found
+    for s in found:
+        assert (s.micro_probability is None) == (s.cut_off != "none")
+        if s.micro_probability is not None:
+            assert (s.micro_probability > 0.5) == (s.type == "micro")
 
 
 def test_each_type_may_have_its_own_least_confidence(shipped, features):

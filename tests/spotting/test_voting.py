@@ -130,6 +130,16 @@ def test_calibrated_settings_survive_a_checkpoint():
         VotingSettings.from_dict({"min_confidence": (0.5, 0.5), "min_certainty": 0.5})
 
 
+def test_near_the_half_second_the_type_is_open():
+    settings = VotingSettings.from_dict({"min_confidence": (0.5, 0.5), "type_spread": 2.0})
+    chances = [settings.micro_probability(n) for n in (4, 15, 16, 30)]
+    assert chances == sorted(chances, reverse=True)
+    assert chances[0] > 0.99 > 0.01 > chances[3]
+    assert 0.5 < chances[1] < 0.6
+    assert chances[1] + chances[2] == pytest.approx(1)
+    assert VotingSettings().micro_probability(15) is None
+
+
 def test_each_type_has_its_own_least_confidence():
     scores, reach, intensity = clean(200, [(20, 60), (100, 110)], height=0.6)
     least = {(0.5, 0.5): ["macro", "micro"], (0.7, 0.5): ["micro"], (0.5, 0.7): ["macro"], (0.7, 0.7): []}
