@@ -70,6 +70,12 @@ class SuddenChange:
         self._last = None
         self._usual.clear()
 
+    def copy(self) -> "SuddenChange":
+        """Another that goes on from here."""
+        other = SuddenChange(self._floor)
+        other._last, other._usual = self._last, self._usual.copy()
+        return other
+
     def __call__(self, picture: np.ndarray) -> bool:
         """picture: (h, w), the same size every time."""
         current = standardised(picture)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..reading.frames import FaceFrame, VideoFrame
+from ..timebase import DENSE_PERIOD_S
 from .cuts import SuddenChange, thumbnail
-from .mesh import SubjectMesh, eye_centres, implausibility
+from .mesh import Place, SubjectMesh, eye_centres, has_moved, implausibility
 from .subjects import Looks, Subject, choose_subject, scan_subjects
 from .tracks import portrait
 
@@ -22,6 +23,8 @@ __all__ = ["FaceReport", "FollowStats", "choose_subject", "follow_face", "scan_s
 SHORTEST_SEGMENT_S = 0.5  # a mesh that lasts less is no face, or holds no expression
 LONGEST_TIME_GAP_S = 0.25  # between two frames of one segment
 LONGEST_DROPOUT_FRAMES = 2  # frames without a mesh inside one segment
+# Between two readings of which the mesh in a picture may be interpolated.
+INTERPOLATED_S = 2 * DENSE_PERIOD_S
 
 _PICTURE_CUT_FLOOR = 0.2
 _FACE_CUT_FLOOR = 0.4
@@ -31,6 +34,9 @@ _AGREE_RATIO = (0.7, 2.2)  # extent of the mesh over the width the detector sees
 # What a head may do between two frames, in parts of its size: what tracking jitters by, and a speed per second.
 _MOVE_PART, _MOVE_PER_S = 0.15, 4.0
 _GROW_PART, _GROW_PER_S = 0.1, 2.0
+
+# The mesh's place, how the face looked, until when it is confirmed, when it was seen last and where.
+_State = tuple[Place, SuddenChange, float, tuple[float, np.ndarray] | None]
 
 
 @dataclass(eq=False)
@@ -90,6 +96,27 @@ def _agrees(mesh: np.ndarray, expected: np.ndarray) -> bool:
     return bool(near and _AGREE_RATIO[0] <= mesh[2] / expected[2] <= _AGREE_RATIO[1])
 
 
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """A frame before its mesh is read. breaks: it comes after a cut or a gap. shot_start: seconds, of the last cut."""
+
+    frame: VideoFrame
+    gray: np.ndarray
+    breaks: bool
+    shot_start: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """What is known of a face in one picture. reason: as in `FollowStats.lost`, where there are no landmarks. breaks:
+    it does not continue the segment before it. calm: it is almost where it was read last, and as large."""
+
+    landmarks: np.ndarray | None
+    reason: str
+    breaks: bool
+    calm: bool
+
+
 class _Look:
     """Finds the subject's mesh in each frame and tells whether it continues the one before."""
 
@@ -97,31 +124,43 @@ class _Look:
         self._subject, self._mesh, self._stats = subject, mesh, stats
         self._picture_change = SuddenChange(_PICTURE_CUT_FLOOR)
         self._face_change = SuddenChange(_FACE_CUT_FLOOR)
-        self._shot_start = -np.inf
+        self._shot_start = -np.inf  # of the picture prepared last
         self._frame_time = -np.inf
         self._confirmed = -np.inf
         self._last: tuple[float, np.ndarray] | None = None  # when, and the mesh as `mesh_box`
 
-    def __call__(self, frame: VideoFrame, gray: np.ndarray) -> tuple[np.ndarray | None, bool]:
-        """Landmarks (or None), and whether the frame breaks with the segment before it."""
+    def prepare(self, frame: VideoFrame, gray: np.ndarray) -> _Picture:
+        """Compare a picture, read or not, with the one before. To be called for every one, in order."""
         cut = self._picture_change(thumbnail(gray))
         gap = frame.time - self._frame_time > LONGEST_TIME_GAP_S
         self._frame_time = frame.time
         if cut:
             self._stats.cuts += 1
             self._shot_start = frame.time
-        if cut or gap:
+        return _Picture(frame, gray, cut or gap, self._shot_start)
+
+    def read(self, picture: _Picture) -> _Reading:
+        """The mesh in a picture after the one that was read last."""
+        if picture.breaks:
             self._lose_track()
-        expected = self._subject.box_at(frame.time, self._shot_start)
-        landmarks, reason = self._find(frame, expected)
+        landmarks, reason = self._find(picture)
         if landmarks is None:
-            self._stats.lost[reason] += 1
-            return None, cut or gap
-        box = self._mesh.box
-        jumped = self._last is not None and self._jumped(frame.time, box)
-        changed = self._face_change(portrait(gray, eye_centres(landmarks)[:, :2]))
-        self._last = frame.time, box
-        return landmarks, cut or gap or jumped or changed
+            return _Reading(None, reason, picture.breaks, calm=False)
+        time, box = picture.frame.time, self._mesh.box
+        jumped = self._last is not None and self._jumped(time, box)
+        changed = self._face_change(portrait(picture.gray, eye_centres(landmarks)[:, :2]))
+        calm = self._last is None or not has_moved(box, self._last[1])
+        self._last = time, box
+        return _Reading(landmarks, "", picture.breaks or jumped or changed, calm)
+
+    @property
+    def state(self) -> _State:
+        """What the next reading depends on; set it to one from before and what came after has not been read."""
+        return self._mesh.place, self._face_change.copy(), self._confirmed, self._last
+
+    @state.setter
+    def state(self, state: _State) -> None:
+        self._mesh.place, self._face_change, self._confirmed, self._last = state
 
     def _lose_track(self) -> None:
         self._mesh.forget()
@@ -129,7 +168,9 @@ class _Look:
         self._last = None
         self._confirmed = -np.inf
 
-    def _find(self, frame: VideoFrame, expected: np.ndarray | None) -> tuple[np.ndarray | None, str]:
+    def _find(self, picture: _Picture) -> tuple[np.ndarray | None, str]:
+        frame = picture.frame
+        expected = self._subject.box_at(frame.time, picture.shot_start)
         if expected is None and frame.time - self._confirmed > _UNCONFIRMED_S:
             self._lose_track()
             return None, "absent"
@@ -138,7 +179,7 @@ class _Look:
             return None, "absent" if expected is None else "unseen"
         if expected is not None:
             # At a cut that is still to come the interpolated place is wrong and the last look right.
-            places = [expected, *self._subject.looks_around(frame.time, self._shot_start)]
+            places = [expected, *self._subject.looks_around(frame.time, picture.shot_start)]
             if not any(_agrees(self._mesh.box, place) for place in places):
                 self._lose_track()
                 return None, "elsewhere"
@@ -219,9 +260,52 @@ class _Segments:
         self._held = []
 
 
+def _read_every_second(pictures: Iterable[_Picture], look: _Look) -> Iterator[tuple[_Picture, _Reading]]:
+    """Every picture with its reading, in order.
+
+    One is passed over, its mesh interpolated in time, while the next comes within `INTERPOLATED_S` of the last reading
+    and continues that. Where the next turns out to show no face, another, or one that has moved far, both are read
+    after all: what is said around a break or of a sudden move never rests on interpolation.
+    """
+    last: tuple[float, np.ndarray] | None = None  # when the mesh was read last, and what it was; None if not calm
+    passed: list[_Picture] = []  # pictures since
+
+    def read(picture: _Picture) -> Iterator[tuple[_Picture, _Reading]]:
+        nonlocal last
+        state = look.state if passed else None
+        reading = look.read(picture)
+        if passed and (reading.landmarks is None or reading.breaks or not reading.calm):
+            look.state = state
+            for between in passed:
+                yield between, look.read(between)
+            reading = look.read(picture)
+        elif passed:
+            time, before = last
+            for between in passed:
+                share = np.float32((between.frame.time - time) / (picture.frame.time - time))
+                yield between, _Reading(before + share * (reading.landmarks - before), "", breaks=False, calm=True)
+        passed.clear()
+        last = (picture.frame.time, reading.landmarks) if reading.landmarks is not None and reading.calm else None
+        yield picture, reading
+
+    waiting: _Picture | None = None
+    for picture in pictures:
+        if waiting is not None:
+            steady = last is not None and not waiting.breaks and not picture.breaks
+            if steady and picture.frame.time - last[0] <= INTERPOLATED_S:
+                passed.append(waiting)
+            else:
+                yield from read(waiting)
+        waiting = picture
+    if waiting is not None:
+        yield from read(waiting)
+
+
 def follow_face(frames: Iterable[VideoFrame], subject: Looks, stats: FollowStats | None = None) -> Iterator[FaceFrame]:
     """The same frames, in order, each with the subject's face mesh or without; `stats` counts along.
 
+    In pictures that follow each other as fast as 25 a second the mesh is read in every second one and interpolated in
+    time in the others, never across a picture that breaks with the one before or shows no face.
     A new segment begins at a hard cut, where the face moves, grows or changes its looks in one frame by more than a
     head can, when it returns after more than two frames, and after a quarter second without frames. A face missing for
     one or two frames does not end its segment; those frames have no landmarks. A segment under half a second is not
@@ -233,8 +317,11 @@ def follow_face(frames: Iterable[VideoFrame], subject: Looks, stats: FollowStats
     segments = _Segments(stats)
     with SubjectMesh() as mesh:
         look = _Look(subject, mesh, stats)
-        for frame in frames:
-            gray = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY)
-            landmarks, breaks = look(frame, gray)
-            yield from segments.add(FaceFrame(frame.index, frame.time, gray, landmarks, -1), breaks)
+        pictures = (look.prepare(frame, cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY)) for frame in frames)
+        for picture, reading in _read_every_second(pictures, look):
+            if reading.landmarks is None:
+                stats.lost[reading.reason] += 1
+            frame = picture.frame
+            face = FaceFrame(frame.index, frame.time, picture.gray, reading.landmarks, -1)
+            yield from segments.add(face, reading.breaks)
     yield from segments.end()

@@ -25,6 +25,9 @@ _FACE_WIDTH = (1.4, 3.6)  # cheek to cheek over inter-ocular distance; adults' i
 _MOUTH_CORNERS = (61, 291)
 _CHEEKS = (234, 454)
 
+# Crop as centre x, centre y and side; the square in it that was read; `mesh_box` of the answer.
+Place = tuple[tuple[float, float, float] | None, TurnedSquare | None, np.ndarray | None]
+
 
 def eye_centres(landmarks: np.ndarray) -> np.ndarray:
     """(2, 3) midpoints between the corners of each eye, left in the image first, from a (478, 3) mesh."""
@@ -84,6 +87,15 @@ class SubjectMesh:
         """`mesh_box` of the landmarks given last; None where no face was seen."""
         return self._box
 
+    @property
+    def place(self) -> Place:
+        """Where the face was seen last; set it to one from before and the next call starts from there."""
+        return self._crop, self._square, self._box
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        self._crop, self._square, self._box = place
+
     def forget(self) -> None:
         """Let the next call start from the expected place, not from where the face was."""
         self._crop = None
@@ -109,7 +121,7 @@ class SubjectMesh:
                 before = None
                 continue
             face = mesh_box(landmarks)
-            settled = before is not None and not _moved(face, before)
+            settled = before is not None and not has_moved(face, before)
             before = face
             if self._must_move(face):
                 self._place((face[0], face[1], _CROP_PER_MESH * face[2]))
@@ -152,7 +164,7 @@ class SubjectMesh:
         return landmarks * np.float32(side / read) + np.array([left, top, 0], dtype=np.float32)
 
 
-def _moved(face: np.ndarray, before: np.ndarray) -> bool:
+def has_moved(face: np.ndarray, before: np.ndarray) -> bool:
     """Whether a face, as `mesh_box`, has moved or grown by more than a few hundredths of its size."""
     shift = float(np.hypot(*(face[:2] - before[:2]))) / before[2]
     return shift > _RELOOK_SHIFT or abs(face[2] / before[2] - 1) > _RELOOK_SHIFT

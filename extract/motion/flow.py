@@ -1,7 +1,8 @@
 """Tracking of facial sample points from every frame to all later frames within a snippet's reach.
 
-Each frame of a segment is a *reference*: its sample points are tracked from its own picture straight to each later
-picture, never chained from frame to frame, so that errors do not add up and slow motion accumulates.
+Each frame of a segment is a *reference*: its sample points are tracked from its own picture straight to later
+pictures, never chained from frame to frame, so that errors do not add up and slow motion accumulates. Where pictures
+follow each other as fast as 25 a second that is every second one, and the last before a gap or the segment's end.
 
 All pictures of a segment are cut to one square window around the face and resized to `CROP_SIZE`. When the face drifts
 out of place the window moves and every picture still in reach is cut again, so that any two pictures that are
@@ -22,7 +23,7 @@ import numpy as np
 from ..features import SNIPPET_STEPS
 from ..reading.frames import FaceFrame
 from ..regions import EYE_CORNERS, ROI_MESH_POINTS
-from ..timebase import CLOCK_HZ
+from ..timebase import CLOCK_HZ, DENSE_PERIOD_S
 from .alignment import ANCHOR_MESH_POINTS
 
 FlowMethod = Literal["lk", "dis"]
@@ -34,6 +35,7 @@ _CROP_SIDE = 3.4  # x inter-ocular distance: forehead to chin with room for half
 _CROP_DRIFT = 0.12  # of the side: how far the face may stray from the middle before the window follows
 _CROP_ZOOM = 1.2  # how much larger or smaller the face may get before the window is resized
 _IOD_FRAMES = 15  # running median: half a second at 30 fps
+_SLACK_S = 1e-6  # rounding of frame times
 
 # Where an ROI is sampled, in fractions of the inter-ocular distance along and across the line of the eyes.
 _SAMPLE_PATTERN = np.array([(0.0, 0.0), (-0.06, 0.0), (0.06, 0.0), (0.0, -0.05), (0.0, 0.05)], np.float32)
@@ -233,12 +235,13 @@ _TRACKERS: dict[FlowMethod, Callable[[], Tracker]] = {"lk": lambda: track_lk, "d
 
 @dataclass(frozen=True, eq=False)
 class FrameMotion:
-    """How the points of each reference in reach moved up to one frame.
+    """How the points of some references moved up to one frame.
 
-    times: (R,) seconds of the references, oldest first, the frame itself last. iod: (R,) px.
+    time: seconds of the frame. times: (R,) of the references, oldest first. iod: (R,) px.
     points: (R, P, 3) px as laid out by `sample_points`; displacements: (R, P, 2) px; trusted: (R, P) bool.
     """
 
+    time: float
     times: np.ndarray
     iod: np.ndarray
     points: np.ndarray
@@ -263,24 +266,32 @@ class FlowTracker:
         self._samples = np.empty((0, N_POINTS, 3), np.float32)  # laid on each one's own face mesh, px of the picture
         self._start = np.empty((0, N_POINTS, 2), np.float32)  # the same in the cuts
         self._contrast = np.empty((0, N_POINTS))
-        # Where the points of each are in the latest frame, px, and which of them are still followed.
+        # When each was tracked last, where its points were then, px, and which of them are still followed.
+        self._seen = np.empty(0)
         self._found = np.empty((0, N_POINTS, 2), np.float32)
         self._trusted = np.empty((0, N_POINTS), bool)
         self._iods: deque[float] = deque(maxlen=_IOD_FRAMES)
         self._window: CropWindow | None = None
 
-    def add(self, frame: FaceFrame) -> FrameMotion:
-        """Track every reference in reach to `frame`, which then becomes a reference itself. Needs its landmarks."""
+    def add(self, frame: FaceFrame) -> list[FrameMotion]:
+        """Track references in reach to `frame`, which then becomes one itself. Needs its landmarks.
+
+        Gives those that were tracked, and `frame`, which has not moved. Before it, where the frame comes after a gap,
+        what `catch_up` says.
+        """
+        motions = []
+        if len(self._times) and frame.time - self._times[-1] > DENSE_PERIOD_S:
+            motions += self.catch_up()
+        self._forget_complete()
         landmarks = frame.landmarks
         self._iods.append(eye_distance(landmarks))
         iod = float(np.median(self._iods))
         samples = sample_points(landmarks, iod)
-        self._forget_complete()
         self._aim(samples[:, :2], iod)
         cut = self._window.cut(frame.gray)
         start = self._window.into(samples[:, :2]).astype(np.float32)
-        if self._cuts:
-            self._found, self._trusted = self._follow(cut, start)
+        due = np.flatnonzero((frame.time - self._seen > DENSE_PERIOD_S) & ~self._complete())
+        self._follow(due, frame.time, cut, start)
         self._grays.append(frame.gray)
         self._cuts.append(cut)
         self._times = np.append(self._times, frame.time)
@@ -288,25 +299,42 @@ class FlowTracker:
         self._samples = np.concatenate([self._samples, samples[None]])
         self._start = np.concatenate([self._start, start[None]])
         self._contrast = np.concatenate([self._contrast, _contrast(cut, start)[None]])
+        self._seen = np.append(self._seen, frame.time)
         self._found = np.concatenate([self._found, samples[None, :, :2]])
         self._trusted = np.concatenate([self._trusted, np.ones((1, N_POINTS), bool)])
+        return [*motions, self._motion(np.append(due, len(self._times) - 1))]
+
+    def catch_up(self) -> list[FrameMotion]:
+        """Track to the latest frame what has not been: nothing comes after it, or not soon."""
+        due = np.flatnonzero((self._seen < self._times[-1]) & ~self._complete())
+        if not len(due):
+            return []
+        self._follow(due, self._times[-1], self._cuts[-1], self._start[-1])
+        return [self._motion(due)]
+
+    def _motion(self, rows: np.ndarray) -> FrameMotion:
+        """Of those references, as they were tracked to the latest frame."""
         return FrameMotion(
-            times=self._times,
-            iod=self._iod,
-            points=self._samples,
-            displacements=self._found - self._samples[..., :2],
-            trusted=self._trusted,
+            time=float(self._times[-1]),
+            times=self._times[rows],
+            iod=self._iod[rows],
+            points=self._samples[rows],
+            displacements=self._found[rows] - self._samples[rows, :, :2],
+            trusted=self._trusted[rows],
         )
 
+    def _complete(self) -> np.ndarray:
+        """(R,) which references have been tracked as far as a snippet reaches."""
+        return self._seen + _SLACK_S >= self._times + HORIZON_S
+
     def _forget_complete(self) -> None:
-        """Leave out the references whose last step the previous frame already reached."""
-        if not self._cuts:
-            return
-        done = int(np.sum(self._times + HORIZON_S <= self._times[-1] + 1e-6))
+        """Leave out the oldest references as far as they are complete."""
+        complete = self._complete()
+        done = len(complete) if complete.all() else int(complete.argmin())
         del self._grays[:done], self._cuts[:done]
         self._times, self._iod, self._samples = self._times[done:], self._iod[done:], self._samples[done:]
         self._start, self._contrast = self._start[done:], self._contrast[done:]
-        self._found, self._trusted = self._found[done:], self._trusted[done:]
+        self._seen, self._found, self._trusted = self._seen[done:], self._found[done:], self._trusted[done:]
 
     def _aim(self, mesh: np.ndarray, iod: float) -> None:
         """Move the window when the face has strayed, and cut every picture in reach anew."""
@@ -318,24 +346,39 @@ class FlowTracker:
         self._start = self._window.into(self._samples[..., :2]).astype(np.float32)
         self._contrast = np.array([*map(_contrast, self._cuts, self._start)]).reshape(-1, N_POINTS)
 
-    def _follow(self, cut: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where each reference's points are in the current picture, (R, P, 2) px, and which are trusted, (R, P).
+    def _follow(self, rows: np.ndarray, time: float, cut: np.ndarray, mesh: np.ndarray) -> None:
+        """Track some references, at least none, to a picture.
 
-        cut: the current picture; mesh: (P, 2) its own sample points in the cut.
+        rows: (K,) which, oldest first. time: of the picture, s. cut: of it. mesh: (P, 2) its own points in the cut.
         """
-        # The newest reference starts from the mesh; its step then carries every older track to this picture.
-        end, tracked = self._track(self._cuts[-1:], cut, self._start[-1:], mesh[None], self._contrast[-1:], True)
-        if len(self._cuts) > 1:
-            # Its step, where it is trusted: this far from the mesh a track is lost.
-            sure = tracked[0] & self._near(end[0], mesh, self._iod[-1:])
-            step = np.where(sure[:, None], end[0], mesh) - self._start[-1]
-            guess = np.where(self._trusted[:-1, :, None], self._window.into(self._found[:-1]) + step, mesh)
-            older = self._track(
-                self._cuts[:-1], cut, self._start[:-1], guess.astype(np.float32), self._contrast[:-1], False
+        if not len(rows):
+            return
+        older, newest = rows[:-1], rows[-1]
+        # The newest starts from the mesh; its step then carries every older track to this picture.
+        first = slice(newest, newest + 1)
+        end, tracked = self._track(
+            [self._cuts[newest]], cut, self._start[first], mesh[None], self._contrast[first], True
+        )
+        if len(older):
+            # Its step, where it is trusted: this far from the mesh a track is lost. It carries those that were tracked
+            # last when it begins; the others, which only uneven pictures leave behind, start from the mesh.
+            sure = tracked[0] & self._near(end[0], mesh, self._iod[first])
+            step = np.where(sure[:, None], end[0], mesh) - self._start[newest]
+            carried = self._trusted[older] & (self._seen[older] == self._times[newest])[:, None]
+            guess = np.where(carried[..., None], self._window.into(self._found[older]) + step, mesh)
+            ends = self._track(
+                [self._cuts[row] for row in older],
+                cut,
+                self._start[older],
+                guess.astype(np.float32),
+                self._contrast[older],
+                False,
             )
-            end, tracked = np.concatenate([older[0], end]), np.concatenate([older[1], tracked])
-        trusted = tracked & self._near(end, mesh, self._iod[:, None])
-        return self._samples[..., :2] + (end - self._start) / np.float32(self._window.scale), trusted
+            end, tracked = np.concatenate([ends[0], end]), np.concatenate([ends[1], tracked])
+        start = self._start[rows]
+        self._seen[rows] = time
+        self._trusted[rows] = tracked & self._near(end, mesh, self._iod[rows, None])
+        self._found[rows] = self._samples[rows, :, :2] + (end - start) / np.float32(self._window.scale)
 
     def _near(self, points: np.ndarray, mesh: np.ndarray, iod: np.ndarray) -> np.ndarray:
         """Which points of the cut (..., P, 2) lie where the mesh (P, 2) sees them, by the distance between the eyes."""

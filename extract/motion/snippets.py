@@ -3,7 +3,8 @@
 The snippet of tick i holds the displacement of ten ROIs from tick i-8 to each of the ticks i-8 .. i+8. Pictures are
 never interpolated. Every source frame is the reference of one trajectory, known at the real times of later frames;
 trajectories are interpolated linearly to whole ticks after their reference and then between the two references
-around the snippet's first tick.
+around the snippet's first tick. At 30 frames a second every second later frame is known, and an odd step is the mean of
+its two neighbours.
 
 A segment of frames that has a gap of more than `MAX_GAP_S` in it becomes two segments of ticks. Each segment is treated
 as a video of its own: before its first and after its last tick the edge tick is repeated.
@@ -116,6 +117,10 @@ class _Trajectory:
         self._offsets.append(time - self.time)
         self._residuals.append(residual)
 
+    @property
+    def is_complete(self) -> bool:
+        return bool(self._offsets) and self._offsets[-1] + _SLACK_S >= HORIZON_S
+
     def steps(self) -> tuple[np.ndarray, np.ndarray]:
         """(17, 10, 2) at whole ticks after the reference, the last value held; (17,) bool, which of them were seen."""
         offsets = np.array(self._offsets)
@@ -143,7 +148,8 @@ class _Segment:
         self._alignment = alignment
         self._tracker = FlowTracker(flow)
         self._trajectories: deque[_Trajectory] = deque()
-        self._waiting: list[tuple[FrameMotion, list[_Trajectory]]] = []  # motion, and the trajectories it continues
+        # Motions, and the trajectories they continue; None for those that no tick will ask for any more.
+        self._waiting: list[tuple[FrameMotion, list[_Trajectory | None]]] = []
         self._mesh: deque[tuple[float, np.ndarray]] = deque()  # (time, (K, 3) landmarks)
         # A tick up to half a period before the first frame still belongs to it.
         self._first_tick = max(math.ceil((first.time - _SLACK_S) * CLOCK_HZ - 0.5), free_tick)
@@ -159,31 +165,41 @@ class _Segment:
         self.last_time = frame.time
         self._mesh.append((frame.time, frame.landmarks[list(KEPT_MESH_POINTS)]))
         self._trajectories.append(_Trajectory(frame.time))
-        motion = self._tracker.add(frame)
-        self._waiting.append((motion, list(self._trajectories)[-len(motion.times) :]))
+        self._wait(self._tracker.add(frame))
         if len(self._waiting) < _TOGETHER:
             return
         self._settle()
-        while self._first_reference_after(self._start_tick()) + HORIZON_S <= frame.time + _SLACK_S:
+        while self._is_known_from(self._start_tick()):
             yield self._row(last_tick=None)
+
+    def _wait(self, motions: list[FrameMotion]) -> None:
+        """Keep the motions until several can be aligned at once."""
+        wanted = {trajectory.time: trajectory for trajectory in self._trajectories}
+        self._waiting += [(motion, [wanted.get(time) for time in motion.times]) for motion in motions]
 
     def _settle(self) -> None:
         """Continue the trajectories by the motions that wait."""
         if not self._waiting:
             return
         motions = [motion for motion, _ in self._waiting]
-        parts = ([getattr(motion, field.name) for motion in motions] for field in fields(FrameMotion))
-        residuals, known = roi_motion(FrameMotion(*(np.concatenate(part) for part in parts)), self._alignment)
+        parts = {
+            field.name: np.concatenate([getattr(motion, field.name) for motion in motions])
+            for field in fields(FrameMotion)
+            if field.name != "time"
+        }
+        residuals, known = roi_motion(FrameMotion(time=motions[-1].time, **parts), self._alignment)
         ends = np.cumsum([len(motion.times) for motion in motions])[:-1]
         for (motion, trajectories), *seen in zip(
             self._waiting, np.split(residuals, ends), np.split(known, ends), strict=True
         ):
             for trajectory, residual, where in zip(trajectories, *seen, strict=True):
-                trajectory.append(motion.times[-1], residual, where)
+                if trajectory is not None:
+                    trajectory.append(motion.time, residual, where)
         self._waiting = []
 
     def finish(self, halfway: float = math.inf, end: float = math.inf) -> Iterator[TickRow]:
         """The remaining rows. halfway: seconds where the next segment's realm begins; end: ticks in the recording."""
+        self._wait(self._tracker.catch_up())
         self._settle()
         reach = min(self.last_time + 0.5 / CLOCK_HZ, halfway) + _SLACK_S
         last_tick = min(math.floor(reach * CLOCK_HZ), end - 1)
@@ -194,10 +210,13 @@ class _Segment:
         """Where the next tick's displacements are measured from."""
         return max(self._tick - SNIPPET_REACH, self._first_tick)
 
-    def _first_reference_after(self, tick: int) -> float:
-        """Time of the first reference at or after a tick; infinite while there is none."""
+    def _is_known_from(self, tick: int) -> bool:
+        """Whether the trajectories of the references around a tick are complete."""
         time = tick / CLOCK_HZ - _SLACK_S
-        return next((t.time for t in self._trajectories if t.time >= time), math.inf)
+        after = next((i for i, t in enumerate(self._trajectories) if t.time >= time), None)
+        if after is None:
+            return False
+        return all(self._trajectories[i].is_complete for i in range(max(after - 1, 0), after + 1))
 
     def _row(self, last_tick: int | None) -> TickRow:
         """The next tick's row. last_tick: of the segment, None while it lies beyond the snippet's reach."""

@@ -1,5 +1,7 @@
 """Tracking on synthetic pictures with known motion."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ BROW = ROI_NAMES.index("image_left_brow_mid")
 
 def last_motion(frames: list[FaceFrame], method: str = "lk"):
     tracker = FlowTracker(method)
-    return [tracker.add(frame) for frame in frames][-1]
+    return [motion for frame in frames for motion in tracker.add(frame)][-1]
 
 
 def test_sample_points_surround_their_roi():
@@ -112,7 +114,7 @@ def local_warp(shift: tuple[float, float]):
 
 @pytest.mark.parametrize("shift", [(0.0, -2.4), (1.6, 0.0)])
 def test_a_local_warp_shows_in_its_own_roi_only(shift):
-    residual, _ = roi_motion(last_motion(face_frames(local_warp(shift), n=8)), "pose")
+    residual, _ = roi_motion(last_motion(face_frames(local_warp(shift), n=9)), "pose")
     moved = residual[0] * IOD
     samples = sample_points(synthetic_mesh(), IOD)[BROW * N_SAMPLES : (BROW + 1) * N_SAMPLES, :2]
     expected = np.median(local_warp(shift)(samples, 1.0), axis=0)
@@ -142,7 +144,7 @@ def test_moves_of_the_crop_window_never_show_as_motion():
     tracker = FlowTracker()
     windows, worst = set(), 0.0
     for frame in frames:
-        residual, seen = roi_motion(tracker.add(frame), "pose")
+        residual, seen = roi_motion(tracker.add(frame)[-1], "pose")
         windows.add(tracker._window)
         worst = max(worst, np.abs(residual[seen]).max())
     assert len(windows) > 1
@@ -168,9 +170,55 @@ def test_a_covered_region_is_not_trusted_and_keeps_its_last_value():
 def test_only_references_within_reach_are_kept():
     frames = face_frames(lambda points, s: np.zeros_like(points), n=30)
     tracker = FlowTracker()
-    sizes = [len(tracker.add(frame).times) for frame in frames]
+    sizes = []
+    for frame in frames:
+        tracker.add(frame)
+        sizes.append(len(tracker._times))
     assert sizes[:5] == [1, 2, 3, 4, 5]
     assert max(sizes) == sizes[-1] == round(HORIZON_S * 30) + 1
+
+
+def still_face(times):
+    frames = face_frames(lambda points, s: np.zeros_like(points), n=len(times))
+    return [replace(frame, time=float(time)) for frame, time in zip(frames, times, strict=True)]
+
+
+def tracked_steps(times):
+    """For each frame that something was tracked to, how many frames before it the references lie."""
+    tracker = FlowTracker()
+    motions = [motion for frame in still_face(times) for motion in tracker.add(frame)] + tracker.catch_up()
+    number = {float(time): i for i, time in enumerate(times)}
+    return [(number[m.time], [number[m.time] - number[time] for time in m.times.tolist()]) for m in motions]
+
+
+@pytest.mark.parametrize("fps", [25, 30])
+def test_dense_pictures_are_tracked_to_every_second_later_one_and_to_the_last(fps):
+    *steps, (last, caught_up) = tracked_steps(np.arange(24) / fps)
+    reach = int(np.ceil(HORIZON_S * fps))
+    for frame, behind in steps:
+        assert behind == [step for step in range(min(reach, frame), -1, -1) if step % 2 == 0]
+    assert last == 23
+    assert caught_up == [step for step in range(reach, 0, -1) if step % 2 == 1]
+
+
+def test_pictures_that_are_not_dense_are_tracked_to_every_one():
+    reach = int(np.ceil(HORIZON_S * 12))
+    steps = tracked_steps(np.arange(20) / 12)
+    assert steps == [(frame, list(range(min(reach, frame), -1, -1))) for frame in range(20)]
+
+
+def test_before_a_gap_everything_is_tracked_and_nothing_passed_over():
+    times = np.concatenate([np.arange(6) / 30, 5 / 30 + 0.1 + np.arange(3) / 30])
+    steps = tracked_steps(times)
+    assert steps[5:8] == [(5, [4, 2, 0]), (5, [5, 3, 1]), (6, [6, 5, 4, 3, 2, 1, 0])]
+
+
+def test_odd_steps_are_the_mean_of_their_neighbours():
+    """The brow moves up and stays: what is known of even steps is exact, an odd one lies in the middle."""
+    rows = list(build_snippets(face_frames(local_warp((0.0, -2.4)), n=40)))
+    for row in rows[8:24]:
+        np.testing.assert_allclose(row.snippet[1:-1:2], (row.snippet[:-2:2] + row.snippet[2::2]) / 2, atol=1e-6)
+    assert np.abs(rows[8].snippet[:, BROW]).max() * IOD > 1.5
 
 
 def test_unknown_method_is_refused():

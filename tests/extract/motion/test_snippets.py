@@ -42,13 +42,18 @@ class ExactTracker:
         while self.times and self.times[0] + HORIZON_S <= self.times[-1] + 1e-6:
             self.times.pop(0)
         self.times.append(frame.time)
+        return [self.motion(frame)]
+
+    def catch_up(self):
+        return []
+
+    def motion(self, frame):
         moved = np.array([self.position(frame.time) - self.position(t) for t in self.times]) * IOD
         shifts = np.zeros((len(self.times), P, 2))
         shifts[:, : N_ROI * N_SAMPLES] = np.stack([moved, -moved], -1)[:, None]
         points = np.broadcast_to(np.random.default_rng(0).normal(size=(P, 3)), (len(self.times), P, 3))
-        return FrameMotion(
-            np.array(self.times), np.full(len(self.times), IOD), points, shifts, np.ones((len(self.times), P), bool)
-        )
+        trusted = np.ones((len(self.times), P), bool)
+        return FrameMotion(frame.time, np.array(self.times), np.full(len(self.times), IOD), points, shifts, trusted)
 
 
 @pytest.fixture
