@@ -1,5 +1,6 @@
-"""Files: written whole or not at all, and where a user's own lie."""
+"""Files: written whole or not at all, temporary ones without room, and where a user's own lie."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -7,12 +8,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .errors import TemporaryFilesError
+
 fcntl: Any
 try:
     import fcntl
 except ImportError:  # Windows; there, what a killed writer left stays
     fcntl = None
 
+# A disk, a share of it or a file that may not grow further.
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 # Bytes of the target in a temporary name, which must stay below the 255 that file systems allow.
 _NAME_BYTES, _SUFFIX_BYTES = 80, 40
 _RANDOM = r"[a-z0-9_]{8}"  # as tempfile makes them
@@ -86,6 +91,31 @@ def _remove_abandoned(folder: Path, prefix: str, suffix: str) -> None:
                 os.unlink(path)
             finally:
                 os.close(handle)
+
+
+@contextmanager
+def temporary_files() -> Iterator[None]:
+    """Goes around what makes or writes temporary files, and nothing else that writes.
+
+    Raises TemporaryFilesError, which names their folder and what to do, where that is full, or where no folder takes
+    any; every other OSError as it is.
+    """
+    import tempfile
+
+    try:
+        yield
+    except OSError as error:
+        try:
+            folder = tempfile.gettempdir()
+        except FileNotFoundError:
+            advice = "let TMPDIR name a folder that can be written and has room"
+            raise TemporaryFilesError(f"no folder takes temporary files ({error.strerror}); {advice}") from error
+        if error.errno not in _NO_ROOM:
+            raise
+        advice = "make room there, or let TMPDIR name a folder that has some"
+        raise TemporaryFilesError(
+            f"{folder}: no room for temporary files ({os.strerror(error.errno)}); {advice}"
+        ) from error
 
 
 def user_cache_folder() -> Path:

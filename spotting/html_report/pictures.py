@@ -12,6 +12,7 @@ import numpy as np
 from ...extract.features import FaceFeatures
 from ...extract.pipeline import Progress
 from ...extract.reading.video import open_video
+from ...files import temporary_files
 from ..facial_motion import REGIONS, facial_motion
 from ..intervals import Spot
 from ..output.encoding import video_writer
@@ -91,7 +92,7 @@ def take_pictures(
     copy = None
     if not options.anonymous and (wanted or options.copies):
         if options.copies:
-            with tempfile.TemporaryDirectory() as folder:
+            with temporary_files(), tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "copy.mp4"
                 stills = _read(video, fps, features, squares, wanted, options, path, progress)
                 copy = path.read_bytes()

@@ -20,6 +20,7 @@ from ...extract.options import ExtractOptions
 from ...extract.pipeline import extract_features
 from ...extract.reading.video import open_video
 from ...extract.regions import KEPT_INDEX, RIGID_MESH_POINTS
+from ...files import temporary_files
 from .anatomy import neutral_face
 from .sensitivity import Addition
 
@@ -41,7 +42,8 @@ def pixel_reader(
     def read(features: FaceFeatures, additions: Sequence[Addition]) -> FaceFeatures:
         with tempfile.TemporaryDirectory() as folder:
             warped = Path(folder) / "warped.mkv"
-            _write_lossless(warped, warped_frames(video, fps, features, additions))
+            with temporary_files():
+                _write_lossless(warped, warped_frames(video, fps, features, additions))
             return extract_features(warped, options)
 
     return read
