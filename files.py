@@ -21,6 +21,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 # Bytes of the target in a temporary name, which must stay below the 255 that file systems allow.
 _NAME_BYTES, _SUFFIX_BYTES = 80, 40
 _RANDOM = r"[a-z0-9_]{8}"  # as tempfile makes them
+_FOLDER_PREFIX = ".facespot-"
 
 
 @contextmanager
@@ -116,6 +117,54 @@ def temporary_files() -> Iterator[None]:
         raise TemporaryFilesError(
             f"{folder}: no room for temporary files ({os.strerror(error.errno)}); {advice}"
         ) from error
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """An empty folder among the temporary files, for this user alone, that is removed at the end.
+
+    So are those that killed processes of the same user left, in which there may be pictures of faces; they are known by
+    their names, and by a lock that nobody holds. Making it raises TemporaryFilesError as `temporary_files` does.
+    """
+    import shutil
+    import tempfile
+
+    with temporary_files():
+        _remove_abandoned_folders(Path(tempfile.gettempdir()))
+        handle = None
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
+            if fcntl is None:
+                break
+            with suppress(FileNotFoundError):  # somebody who clears up was faster than we at locking it
+                handle = os.open(folder, os.O_RDONLY)
+                if _locked(handle):
+                    break
+                os.close(handle)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _remove_abandoned_folders(place: Path) -> None:
+    """Delete the temporary folders of this user that nobody holds a lock on."""
+    if fcntl is None:
+        return
+    import shutil
+
+    ours = re.compile(re.escape(_FOLDER_PREFIX) + _RANDOM)
+    for name in filter(ours.fullmatch, os.listdir(place)):
+        with suppress(OSError):
+            handle = os.open(place / name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if os.fstat(handle).st_uid == os.getuid():
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(place / name)
+            finally:
+                os.close(handle)
 
 
 def user_cache_folder() -> Path:
