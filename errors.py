@@ -35,6 +35,10 @@ class CacheError(FacespotError):
     """Features were to be kept and could not be."""
 
 
+class TemporaryFilesError(FacespotError):
+    """There is no room for temporary files, or no folder that takes them; the message names the folder."""
+
+
 class WeightsError(FacespotError):
     """A weights file is missing, damaged or of another format version."""
 

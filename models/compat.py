@@ -9,6 +9,8 @@ import importlib
 import sys
 from types import ModuleType
 
+from .compiler import no_compiler_folder
+
 _NMS_SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _OPERATORS = ("torchvision::nms", "torchvision::qnms")
 
@@ -19,14 +21,16 @@ def import_timm(module: str = "timm") -> ModuleType:
     Raises ImportError if timm is not installed.
     """
     try:
-        return importlib.import_module(module)
+        with no_compiler_folder():
+            return importlib.import_module(module)
     except RuntimeError as error:  # torch's own error for an operator that nobody declared
         if "torchvision::" not in str(error):
             raise
     for name in [m for m in sys.modules if m.split(".")[0] in ("torchvision", "timm")]:
         del sys.modules[name]  # half imported
     _declare_operators()
-    return importlib.import_module(module)
+    with no_compiler_folder():
+        return importlib.import_module(module)
 
 
 def _declare_operators() -> None:

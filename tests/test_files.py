@@ -1,10 +1,15 @@
 """Where a user's own files lie, and that they are written whole or not at all."""
 
 import os
+import signal
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
-from facespot.files import replacing, user_cache_folder
+from facespot.files import replacing, temporary_folder, user_cache_folder
+from places import ROOT
 
 
 def test_the_cache_lies_in_a_folder_of_its_own(monkeypatch, tmp_path):
@@ -53,3 +58,39 @@ def test_any_name_that_a_file_may_have_can_be_written(tmp_path, name):
         temporary.write_text("whole")
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "whole"
+
+
+HELD = """
+import sys
+from facespot.files import temporary_folder
+with temporary_folder() as folder:
+    (folder / "copy.mp4").write_bytes(b"a face")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks that end with their process are POSIX")
+def test_a_temporary_folder_of_a_killed_process_is_removed_and_one_in_use_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT.parent)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    killed, living = (subprocess.Popen([sys.executable, "-c", HELD], **pipes) for _ in range(2))
+    left, kept = (Path(process.stdout.readline().strip()) for process in (killed, living))
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    for name in (".facespot-results", ".facespot-abcdefghi", "facespot-abcdefgh"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".facespot-abcdefgh").symlink_to(tmp_path / "facespot-abcdefgh")
+    assert (left / "copy.mp4").exists()
+    with temporary_folder() as mine:
+        assert not left.exists()
+        assert (kept / "copy.mp4").exists()
+        assert mine.stat().st_mode & 0o777 == 0o700
+        with temporary_folder() as another:
+            assert mine.exists()
+            assert another != mine
+        (mine / "in").write_text("x")
+    living.communicate("")
+    others = [".facespot-abcdefgh", ".facespot-abcdefghi", ".facespot-results", "facespot-abcdefgh"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == others

@@ -10,6 +10,7 @@ import facespot.benchmarks.robustness.corpus as corpus
 import facespot.benchmarks.robustness.fuzz as fuzz
 import pytest
 from facespot.benchmarks.robustness import inputs, mutations, recordings, watched
+from facespot.extract.pipeline import extract_features
 from places import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peaks and kills are measured by Linux's /proc")
@@ -68,6 +69,12 @@ def test_whole_files_of_every_kind_are_read(tmp_path):
             (folder / file).write_bytes(data)
             if file != "casme3.xlsx":  # whose type is told by the name of the file
                 kind.use(folder / file, seeds)
+
+
+@pytest.mark.parametrize("name", ["01.mp4", "11.avi", "20.gif", "26.mkv"])
+def test_faces_in_whole_recordings_of_the_seeds_are_followed_to_the_end(name, tmp_path):
+    features = extract_features(recordings.SEEDS[name](tmp_path / name))
+    assert features.segments() == [(0, 15)]
 
 
 def test_mutations_follow_from_their_seed_and_change_something():

@@ -128,6 +128,19 @@ class Trial:
         _unmount(self.folder)
         shutil.rmtree(self.folder)
 
+    def without_temporary_room(self) -> None:
+        """The folder of temporary files holds a single page."""
+        _mount(self.temporary, "size=4k")
+        code = ended(start(self.stage, self.folder))
+        if code not in (DONE, REFUSED):
+            self.faults.append(f"with a full temporary folder: ended with {code}")
+        if left := list(self.temporary.iterdir()):
+            self.faults.append(f"with a full temporary folder: left in it: {left}")
+        if self.folder.exists():
+            self._look("with a full temporary folder")
+        _unmount(self.temporary)
+        self._again("with a full temporary folder")
+
     def two_at_once(self) -> None:
         codes = [ended(process) for process in [start(self.stage, self.folder) for _ in range(2)]]
         if DONE not in codes or set(codes) - {DONE, REFUSED}:
@@ -224,10 +237,11 @@ def main(stages: tuple[str, ...], kills: int, shares: int, seed: int) -> None:
                 trial.without_room((number + 0.5) / shares, mounts)
             if mounts:
                 trial.read_only()
+                trial.without_temporary_room()
             trial.two_at_once()
             trial.wrong_clock()
         size = sum(map(len, trial.expected.values())) / 1024
-        others = "read-only, two at once, clock" if mounts else "two at once, clock"
+        others = "read-only, temporary files, two at once, clock" if mounts else "two at once, clock"
         full = f"{shares} ({'file system' if mounts else 'limit'})"
         counts = f"{len(trial.expected)}, {size:.0f} | {hit} of {kills} | {full} | {others} | {len(trial.faults)}"
         click.echo(f"| {name} | {counts} |")

@@ -1,11 +1,10 @@
 """The moving and the still pictures of a report, in one pass over the video."""
 
 import base64
+import io
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -91,10 +90,10 @@ def take_pictures(
     copy = None
     if not options.anonymous and (wanted or options.copies):
         if options.copies:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "copy.mp4"
-                stills = _read(video, fps, features, squares, wanted, options, path, progress)
-                copy = path.read_bytes()
+            # In memory: a temporary file with faces in it would stay where this process was killed.
+            file = io.BytesIO()
+            stills = _read(video, fps, features, squares, wanted, options, file, progress)
+            copy = file.getvalue()
         else:
             stills = _read(video, fps, features, squares, wanted, options, None, progress)
     strips = [
@@ -118,7 +117,7 @@ def _read(
     squares: list[tuple[float, float, float] | None],
     wanted: dict[int, list[int]],
     options: ReportOptions,
-    copy: Path | None,
+    copy: io.BytesIO | None,
     progress: Progress | None,
 ) -> dict[tuple[int, int], str]:
     """(event, frame) -> still. Reads from the beginning: only counting decoded frames is sure to hit the right one."""

@@ -10,7 +10,6 @@ import hmac
 import json
 import secrets
 import socket
-import tempfile
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...errors import FacespotError
+from ...files import temporary_folder
 from .desk import Desk
 from .events import ActError
 from .playable import write_playable
@@ -184,7 +184,7 @@ def serve(
     Raises FacespotError if the port is taken.
     """
     token = secrets.token_urlsafe(24)
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener, tempfile.TemporaryDirectory() as copies:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener, temporary_folder() as copies:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((LOOPBACK, port))
@@ -194,7 +194,7 @@ def serve(
         port = listener.getsockname()[1]
         server = uvicorn.Server(
             uvicorn.Config(
-                app=make_app(desk, token, port, Path(copies), fps, lambda: setattr(server, "should_exit", True)),
+                app=make_app(desk, token, port, copies, fps, lambda: setattr(server, "should_exit", True)),
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -23,6 +23,7 @@ from .auw_graph import au_adjacency
 from .auw_losses import detection_loss
 from .auw_targets import TargetSettings, detection_targets
 from .interval_videos import IntervalVideo, with_intervals
+from .optimisers import make_optimiser
 from .point_videos import PointVideo
 from .recipes import Preset
 from .training import Trainer, seeded, step_schedule, train_to_end
@@ -121,7 +122,7 @@ class AuwTrainer(Trainer[AuwRecipe]):
         vectors = [p for p in self.network.parameters() if p.ndim == 1]
         matrices = [p for p in self.network.parameters() if p.ndim > 1]
         groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
+        self.optimiser = make_optimiser(groups, recipe.rate, recipe.weight_decay)
         self.schedule = step_schedule(self.optimiser, 1, recipe.rate_decay)
         data = [
             (f"{v.dataset}|{v.subject}|{v.video}|{v.intervals}|{v.units}", v.features.segment, motion)

@@ -17,6 +17,7 @@ from ..spotter import Spotter
 from .calibration import calibrate
 from .durations import motion_extents
 from .learners import Answer, Learner, make_learner
+from .optimisers import make_optimiser
 from .point_videos import PointVideo, Window, certainly_neutral, draw_windows, learning_segments, outside_extents
 from .pseudo_labels import RANGE_METHODS, PseudoLabels, pseudo_labels
 from .range_methods import range_targets
@@ -53,8 +54,7 @@ class PointTrainer(Trainer[PointRecipe]):
         with seeded(seed, 0):
             self.learner = self._make_learner(None if init is None else Path(init))
         self.networks = self.learner.networks.to(self.device)
-        optimiser = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
-        self.optimiser = optimiser(self.networks.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+        self.optimiser = make_optimiser(self.networks.parameters(), recipe.rate, recipe.weight_decay, recipe.optimiser)
         self.schedule = step_schedule(self.optimiser, recipe.halve_every, 0.5)
         # Gradients of half the exponent range would vanish unscaled; bfloat16 has the whole range.
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self._dtype == torch.float16)

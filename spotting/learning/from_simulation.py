@@ -20,6 +20,7 @@ from ...extract.regions import ROI_NAMES
 from ...models.context import ContextConfig, ContextOutput, ContextSpotter, mirror_inputs
 from ..simulation.corpus import ClipBatch
 from ..simulation.stage import Event
+from .optimisers import make_optimiser
 from .states import read_state, write_state
 
 _EDGE_SHARE = 0.15  # of an expression at either end, where even annotators differ
@@ -246,7 +247,7 @@ def train_supervised(
     if start is not None:
         net.load_state_dict(start)
     average = import_timm("timm.utils").ModelEmaV3(net, decay=recipe.average, use_warmup=True)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+    optimizer = make_optimiser(net.parameters(), recipe.rate, recipe.weight_decay)
     schedule = import_timm("timm.scheduler").CosineLRScheduler(
         optimizer,
         t_initial=recipe.steps,

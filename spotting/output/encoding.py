@@ -1,5 +1,6 @@
 """Writing H.264 that any browser plays, every frame at its own time."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -39,16 +40,20 @@ class VideoWriter:
 
 
 @contextmanager
-def video_writer(path: Path, fps: float, *, crf: float = 23.0, bit_rate: int | None = None) -> Iterator[VideoWriter]:
+def video_writer(
+    target: Path | io.BytesIO, fps: float, *, crf: float = 23.0, bit_rate: int | None = None
+) -> Iterator[VideoWriter]:
     """A writer of an MP4 file, complete when the block ends. fps: nominal rate; times are those given with each frame.
 
-    crf: constant quality, lower is better. bit_rate: the most it may need, bits a second. Raises OSError where it
-    cannot be written.
+    target: where to; in a file, though not in memory, the index comes first. crf: constant quality, lower is better.
+    bit_rate: the most it may need, bits a second. Raises OSError where it cannot be written.
     """
     options = {"crf": str(crf), "preset": "veryfast"}
     if bit_rate is not None:
         options |= {"maxrate": str(bit_rate), "bufsize": str(2 * bit_rate)}
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+    in_memory = isinstance(target, io.BytesIO)
+    place, layout = (target, {}) if in_memory else (str(target), {"movflags": "faststart"})
+    with av.open(place, "w", format="mp4", options=layout) as container:
         writer = VideoWriter(container, fps, options)
         yield writer
         writer.finish()

@@ -5,7 +5,6 @@ movements of a few hundredths of the inter-ocular distance (IOD). The warped rec
 camera's own compression does to small movements it has done before.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +19,7 @@ from ...extract.options import ExtractOptions
 from ...extract.pipeline import extract_features
 from ...extract.reading.video import open_video
 from ...extract.regions import KEPT_INDEX, RIGID_MESH_POINTS
+from ...files import temporary_files, temporary_folder
 from .anatomy import neutral_face
 from .sensitivity import Addition
 
@@ -39,9 +39,10 @@ def pixel_reader(
     """
 
     def read(features: FaceFeatures, additions: Sequence[Addition]) -> FaceFeatures:
-        with tempfile.TemporaryDirectory() as folder:
-            warped = Path(folder) / "warped.mkv"
-            _write_lossless(warped, warped_frames(video, fps, features, additions))
+        with temporary_folder() as folder:
+            warped = folder / "warped.mkv"
+            with temporary_files():
+                _write_lossless(warped, warped_frames(video, fps, features, additions))
             return extract_features(warped, options)
 
     return read

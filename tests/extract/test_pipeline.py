@@ -17,13 +17,15 @@ from facespot.extract import cache as cache_module
 from facespot.extract import pipeline
 from facespot.extract.cache import FeatureCache
 from facespot.extract.face.mediapipe_graphs import quiet_native
+from facespot.extract.live import live_features
 from facespot.extract.pipeline import ExtractOptions, extract_features, features_key
-from facespot.extract.reading.video import VideoFile
+from facespot.extract.reading import video
 from facespot.extract.threads import in_background, single_threaded_opencv
 from places import SHARED
 
 CLIPS = SHARED / "real" / "clips"
 N_FRAMES = 45
+FAST = 200  # frames a second
 
 
 @pytest.fixture(scope="module")
@@ -412,14 +414,61 @@ def test_a_recording_of_one_face_is_decoded_once_and_gives_what_two_readings_giv
     assert again.provenance == extracted.provenance
 
 
-def test_pictures_between_the_ticks_of_fast_video_are_not_converted(tmp_path, monkeypatch):
-    path = media.write_video(tmp_path / "fast.mp4", media.moving_face(120), 200)
-    opened = readings(monkeypatch)
+def conversions(monkeypatch):
+    """Numbers of the frames that have been turned into RGB, as a list that grows."""
     converted = []
-    upright = VideoFile._upright
-    monkeypatch.setattr(VideoFile, "_upright", lambda self, frame: converted.append(frame.pts) or upright(self, frame))
-    features = extract_features(path)
+    to_rgb = video.to_rgb
+
+    def counted(frame, *arguments):
+        converted.append(round(frame.time * FAST))
+        return to_rgb(frame, *arguments)
+
+    monkeypatch.setattr(video, "to_rgb", counted)
+    return converted
+
+
+@pytest.fixture(scope="module")
+def fast(tmp_path_factory):
+    return media.write_video(tmp_path_factory.mktemp("fast") / "fast.mp4", media.moving_face(120), FAST)
+
+
+def nearest_to_ticks(features):
+    clock = features.timebase
+    return sorted({clock.frame_of_tick(tick) for tick in range(clock.n_ticks)})
+
+
+def test_pictures_between_the_ticks_of_fast_video_are_not_converted(fast, monkeypatch):
+    opened, converted = readings(monkeypatch), conversions(monkeypatch)
+    features = extract_features(fast)
     assert features.timebase.n_frames == 120
     assert len(opened) == 1
-    # 18 ticks, three looks at whose times there may be none, and the one that opening reads.
-    assert 18 <= len(converted) <= 22
+    assert len(converted) == len(set(converted))
+    # 18 ticks, and looks at who is there, four a second, at whose times there may be none.
+    needed = nearest_to_ticks(features)
+    assert len(needed) == 18
+    assert set(needed) <= set(converted)
+    assert len(set(converted) - set(needed)) <= 3
+
+
+def test_a_second_reading_of_fast_video_converts_what_ticks_need_and_the_picture_that_opening_reads(fast, monkeypatch):
+    opened = readings(monkeypatch)
+    monkeypatch.setattr(pipeline.Watch, "_is_settled", lambda watch, time: setattr(watch, "gave_up", True))
+    needed = pipeline._needed_frames
+    converted = conversions(monkeypatch)
+
+    def from_here(*arguments):
+        del converted[1:]  # of the first reading; opening comes before
+        return needed(*arguments)
+
+    monkeypatch.setattr(pipeline, "_needed_frames", from_here)
+    features = extract_features(fast)
+    assert len(opened) == 2
+    assert sorted(converted) == nearest_to_ticks(features)
+
+
+def test_fast_video_that_is_followed_live_is_thinned_too(fast, monkeypatch):
+    converted = conversions(monkeypatch)
+    with video.open_video(fast) as stream:
+        (*_, whole) = live_features(stream, ExtractOptions(), window_s=5.0, every_s=1.0)
+    assert len(converted) == len(set(converted)) <= 18 + 3
+    assert set(nearest_to_ticks(whole.features)) <= set(converted)

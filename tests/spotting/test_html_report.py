@@ -1,10 +1,13 @@
 """The report in a real browser: what is clicked is what is shown, to the frame; and what may not be in the file."""
 
 import base64
+import io
 import re
+import tempfile
 from dataclasses import replace
 from itertools import pairwise
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -366,6 +369,15 @@ def test_a_copy_keeps_to_its_size_however_restless_the_video(tmp_path, monkeypat
         sizes.append(len(take_pictures((), features, video, ReportOptions(embed=True)).copy))
         assert sizes[-1] < 1.3 * most
     assert sizes[1] > 1.3 * sizes[0]
+
+
+def test_a_copy_is_made_without_temporary_files(tmp_path, monkeypatch):
+    """In which faces would stay when the process is killed."""
+    video = write_video(tmp_path / "a.mp4", numbered(20), 30)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    copy = take_pictures((), features_at(np.arange(20) / 30), video, ReportOptions(embed=True)).copy
+    with av.open(io.BytesIO(copy)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 20
 
 
 def test_names_and_words_cannot_inject_markup(steady, tmp_path, chromium):
