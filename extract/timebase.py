@@ -6,9 +6,9 @@ from functools import cached_property
 import numpy as np
 
 CLOCK_HZ = 30.0
-# Pictures no further apart are dense, those of 25 frames a second or more: what is slow to find out is found out for
+# Pictures no further apart are dense, those of 28 frames a second or more: what is slow to find out is found out for
 # every second one, and between two of those taken from both.
-DENSE_PERIOD_S = 1 / 24.5
+DENSE_PERIOD_S = 1 / 27.5
 
 
 @dataclass(frozen=True, eq=False)

@@ -304,7 +304,7 @@ def _read_every_second(pictures: Iterable[_Picture], look: _Look) -> Iterator[tu
 def follow_face(frames: Iterable[VideoFrame], subject: Looks, stats: FollowStats | None = None) -> Iterator[FaceFrame]:
     """The same frames, in order, each with the subject's face mesh or without; `stats` counts along.
 
-    In pictures that follow each other as fast as 25 a second the mesh is read in every second one and interpolated in
+    In pictures that follow each other as fast as 28 a second the mesh is read in every second one and interpolated in
     time in the others, never across a picture that breaks with the one before or shows no face.
     A new segment begins at a hard cut, where the face moves, grows or changes its looks in one frame by more than a
     head can, when it returns after more than two frames, and after a quarter second without frames. A face missing for

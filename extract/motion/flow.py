@@ -2,7 +2,7 @@
 
 Each frame of a segment is a *reference*: its sample points are tracked from its own picture straight to later
 pictures, never chained from frame to frame, so that errors do not add up and slow motion accumulates. Where pictures
-follow each other as fast as 25 a second that is every second one, and the last before a gap or the segment's end.
+follow each other as fast as 28 a second that is every second one, and the last before a gap or the segment's end.
 
 All pictures of a segment are cut to one square window around the face and resized to `CROP_SIZE`. When the face drifts
 out of place the window moves and every picture still in reach is cut again, so that any two pictures that are
