@@ -1,4 +1,6 @@
-"""How the shipped weights are made: the rounds, and the last one alone from the networks of a file."""
+"""How the shipped weights are made: the rounds, and later ones alone from the networks of a file."""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,10 +8,14 @@ from click.testing import CliRunner
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble
 from facespot.weights import train
-from facespot.weights.train import VOTING
+from facespot.weights.train import VOTING, Round
 
 SMALL = ContextConfig(width=8, dilations=(1, 2))
-BRIEF = ("--clips", "5", "--steps", "1", "--tuning-clips", "5", "--last-clips", "5", "--members", "1")
+ROUNDS = (
+    Round(1, 1, 1e-3, 0, (0, 1)),
+    Round(1, 2, 1e-3, 10, (5, 1)),
+    Round(1, 2, 1e-3, 20, (7, 0), averaged=True),
+)
 
 
 @pytest.fixture
@@ -17,13 +23,14 @@ def make(monkeypatch, tmp_path, one_thread):
     """Runs the script with small networks on the same few clips in every round; returns the checkpoint."""
     monkeypatch.setattr(train, "usable_cores", lambda: 1)
     monkeypatch.setattr(train, "ContextConfig", lambda: SMALL)
+    monkeypatch.setattr(train, "ROUNDS", ROUNDS)
     # One short clip is enough, and the same one every time.
     clip = train.simulate_corpus(1, 1)[72]
     monkeypatch.setattr(train, "simulate_corpus", lambda clips, seed, workers: {72: clip})
 
     def run(*words):
         path = tmp_path / "made.safetensors"
-        done = CliRunner().invoke(train.main, [*BRIEF, "--device", "cpu", "-o", str(path), *map(str, words)])
+        done = CliRunner().invoke(train.main, ["--members", "1", "--device", "cpu", "-o", str(path), *map(str, words)])
         assert done.exit_code == 0, done.output
         return load_checkpoint(path)
 
@@ -39,24 +46,30 @@ def members(checkpoint):
     ]
 
 
-def test_the_last_round_goes_on_from_those_before_it(make, tmp_path):
-    early = make("--tuning-steps", 1, "--last-steps", 0)
-    made = make("--tuning-steps", 1, "--last-steps", 1)
-    (second,), (last,) = members(early), members(made)
-    assert (second != last).any()
+def test_later_rounds_go_on_from_those_before_them(make, tmp_path):
+    early, made = make("--last", 1), make("--last", 2)
+    (first,), (second,) = members(early), members(made)
+    assert (first != second).any()
     assert made.config["voting"]["min_confidence"] == list(VOTING["min_confidence"])
-    assert made.notes["last_steps"] == 1
-    # The last round alone, from a file of those before it, gives the same.
+    assert made.notes["rounds"] == [1, 2]
+    # The second round alone, from a file of the first, gives the same.
     start = tmp_path / "early.safetensors"
     save_checkpoint(start, "context", early.config, early.state)
-    again = make("--start", start, "--last-steps", 1)
-    assert torch.equal(members(again)[0], last)
+    again = make("--start", start, "--first", 2, "--last", 2)
+    assert torch.equal(members(again)[0], second)
     assert again.notes["start"] == early.digest
-    assert "steps" not in again.notes
+
+
+def test_a_round_may_end_halfway_between_what_it_began_with_and_what_it_reached(make, monkeypatch):
+    (before,), (halfway,) = members(make("--last", 2)), members(make("--last", 3))
+    monkeypatch.setattr(train, "ROUNDS", (*ROUNDS[:2], replace(ROUNDS[2], averaged=False)))
+    (reached,) = members(make("--last", 3))
+    assert (reached != before).any()
+    assert halfway.numpy() == pytest.approx(((before + reached) / 2).numpy(), abs=1e-7)
 
 
 def test_an_interrupted_run_goes_on_and_leaves_nothing_beside_the_weights(make, monkeypatch, tmp_path):
-    whole = make("--tuning-steps", 1, "--last-steps", 2)
+    whole = make("--last", 3)
     assert [path.name for path in tmp_path.iterdir()] == ["made.safetensors"]
     save = train.save_checkpoint
 
@@ -65,11 +78,22 @@ def test_an_interrupted_run_goes_on_and_leaves_nothing_beside_the_weights(make, 
 
     monkeypatch.setattr(train, "save_checkpoint", interrupted)
     with pytest.raises(AssertionError):
-        make("--tuning-steps", 1, "--last-steps", 2)
+        make("--last", 3)
     assert len(list(tmp_path.glob("*.training.pt"))) == 3
     monkeypatch.setattr(train, "save_checkpoint", save)
-    assert make("--tuning-steps", 1, "--last-steps", 2).digest == whole.digest
+    assert make("--last", 3).digest == whole.digest
     assert [path.name for path in tmp_path.iterdir()] == ["made.safetensors"]
+
+
+@pytest.mark.parametrize("words", [("--first", 2), ("--first", 3, "--last", 2)])
+def test_rounds_that_cannot_be_run_are_refused(words, tmp_path):
+    extra = []
+    if "--last" in words:
+        (tmp_path / "any.safetensors").touch()
+        extra = ["--start", str(tmp_path / "any.safetensors")]
+    done = CliRunner().invoke(train.main, [*map(str, words), *extra, "-o", str(tmp_path / "made.safetensors")])
+    assert done.exit_code == 2
+    assert "round" in done.output
 
 
 def test_networks_of_several_sizes_are_no_start(tmp_path):
@@ -77,6 +101,8 @@ def test_networks_of_several_sizes_are_no_start(tmp_path):
     config, state = pack_ensemble([(size, ContextSpotter(size).state_dict()) for size in sizes])
     path = tmp_path / "mixed.safetensors"
     save_checkpoint(path, "context", config, state)
-    done = CliRunner().invoke(train.main, ["--start", str(path), "-o", str(tmp_path / "made.safetensors")])
+    done = CliRunner().invoke(
+        train.main, ["--first", "2", "--start", str(path), "-o", str(tmp_path / "made.safetensors")]
+    )
     assert done.exit_code == 2
     assert "differ in size" in done.output

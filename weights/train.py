@@ -1,17 +1,18 @@
 """Remakes the shipped weights from a seed: `python -m facespot.weights.train`, or `make weights`.
 
-Nothing is downloaded and no recording of a person is used: a corpus of simulated clips (`spotting.simulation`), some
-`ContextSpotter` networks that differ in their seed, then two shorter rounds of theirs, each on fresh clips. The
-ensemble are the networks as the last round leaves them. In all rounds tracks slip now and then. With --start the last
-round alone is run, from the last networks of a file: that is how the shipped weights were made from those before them,
-whose rounds saw an older simulator. A run that is interrupted simulates its clips again and goes on from the files that
-it keeps beside the output. The model card, README.md in this folder, has the figures.
+Nothing is downloaded and no recording of a person is used: corpora of simulated clips (`spotting.simulation`), some
+`ContextSpotter` networks that differ in their seed, and five rounds of learning, each on fresh clips (`ROUNDS`). The
+ensemble are the networks as the last round leaves them. In all rounds tracks slip now and then. With --first later
+rounds alone are run, from the last networks of the file of --start: that is how the shipped weights were made from
+those before them, whose rounds saw older simulators. A run that is interrupted simulates its clips again and goes on
+from the files that it keeps beside the output. The model card, README.md in this folder, has the figures.
 """
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import click
 import torch
@@ -25,9 +26,32 @@ from ..spotting.simulation.corpus import ClipBatch, simulate_corpus
 
 # Share of clips with slipping tracks.
 GLITCHES = 0.25
-# The second and the last round: learning rate, distance of its seed from the first round's.
-TUNING_RATE, LAST_RATE = 6e-4, 6e-4
-TUNING_SEED, LAST_SEED = 1000, 2000
+
+
+@dataclass(frozen=True)
+class Round:
+    """Clips and optimiser steps of one round, and its learning rate.
+
+    seed: of its clips, counted from that of the run. members: likewise the seed of the first network, and what each
+    further one adds. averaged: the networks are afterwards the mean of what they were and what they became, weight by
+    weight, which finds better minima than either end (Wortsman et al. 2022, "model soups").
+    """
+
+    clips: int
+    steps: int
+    rate: float
+    seed: int
+    members: tuple[int, int]
+    averaged: bool = False
+
+
+ROUNDS = (
+    Round(9000, 9000, SupervisedRecipe().rate, 0, (0, 1)),
+    Round(4000, 2500, 6e-4, 1000, (0, 1)),
+    Round(1600, 1200, 6e-4, 2000, (2000, 0)),
+    Round(4000, 2500, 8e-4, 7000, (7100, 1), averaged=True),
+    Round(4000, 2400, 6e-4, 7001, (7200, 1), averaged=True),
+)
 # What votes for macro- and micro-expressions are worth (`benchmarks/confidence.py` fits the map), and the confidence
 # from which either is reported, chosen on rendered portraits: see the model card.
 CALIBRATION = (
@@ -103,18 +127,25 @@ def _simulate(clips: int, seed: int) -> dict[int, ClipBatch]:
 
 
 @click.command(help=__doc__)
-@click.option("--seed", default=1, show_default=True, help="of the corpus; members take the seeds from here on")
-@click.option("--clips", default=9000, show_default=True, help="simulated clips to learn from")
-@click.option("--steps", default=9000, show_default=True, help="optimiser steps of each member")
-@click.option("--tuning-clips", default=4000, show_default=True, help="simulated clips of the second round")
-@click.option("--tuning-steps", default=2500, show_default=True, help="optimiser steps of the second round; 0: none")
-@click.option("--last-clips", default=1600, show_default=True, help="simulated clips of the last round")
-@click.option("--last-steps", default=1200, show_default=True, help="optimiser steps of the last round; 0: none")
+@click.option("--seed", default=1, show_default=True, help="of the run; rounds and networks count theirs from it")
+@click.option(
+    "--first", type=click.IntRange(1, len(ROUNDS)), default=1, show_default=True, help="first round to run; see --start"
+)
+@click.option(
+    "--last", type=click.IntRange(1, len(ROUNDS)), default=len(ROUNDS), show_default=True, help="last round to run"
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="of the clips and steps of every round, for a try",
+)
 @click.option("--members", default=2, show_default=True, help="networks of each round")
 @click.option(
     "--start",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="only the last round, from the last networks of this file",
+    help="file whose last networks --first begins with, where that is not 1",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 @click.option(
@@ -125,58 +156,40 @@ def _simulate(clips: int, seed: int) -> dict[int, ClipBatch]:
     help="file to write  [default: the shipped one]",
 )
 def main(
-    seed: int,
-    clips: int,
-    steps: int,
-    tuning_clips: int,
-    tuning_steps: int,
-    last_clips: int,
-    last_steps: int,
-    members: int,
-    start: Path | None,
-    device: str,
-    output: Path,
+    seed: int, first: int, last: int, share: float, members: int, start: Path | None, device: str, output: Path
 ) -> None:
+    if (start is None) != (first == 1):
+        raise click.UsageError("--first and --start go together: the first round begins with nothing, others do not")
+    if last < first:
+        raise click.UsageError(f"round {last} comes before round {first}")
     place = resolve_device(device).type
     started = time.monotonic()
-    recipe = SupervisedRecipe(steps=steps, glitches=GLITCHES)
+    config, states = ContextConfig(), cast(list[State | None], [None] * members)
+    notes: dict[str, object] = {"seed": seed, "rounds": [first, last], "share": share}
+    if start is not None:
+        config, begun, notes["start"] = _begun(start, members)
+        states = [*begun]
     kept: list[Path] = []
-
-    def keep(which: str, count: int) -> list[Path]:
-        """Files for a round's networks, beside the output, from which an interrupted run goes on."""
-        places = [output.with_name(f"{output.name}.{which}{member}.training.pt") for member in range(count)]
-        kept.extend(places)
-        return places
-
-    notes: dict[str, object] = {"seed": seed}
-    if start is None:
-        config = ContextConfig()
-        seeds = [seed + member for member in range(members)]
-        corpus, places = _simulate(clips, seed), keep("first", members)
-        nothing = [None] * members
-        states: list[State] = list(_train_members(corpus, config, recipe, seeds, place, nothing, places))
-        notes |= {"clips": clips, "steps": steps}
-        if tuning_steps:
-            tuning = replace(recipe, steps=tuning_steps, rate=TUNING_RATE)
-            corpus = _simulate(tuning_clips, seed + TUNING_SEED)
-            states = list(_train_members(corpus, config, tuning, seeds, place, states, keep("second", members)))
-            notes |= {"tuning_clips": tuning_clips, "tuning_steps": tuning_steps}
-    else:
-        config, states, notes["start"] = _begun(start, members)
-    if last_steps:
-        last = replace(recipe, steps=last_steps, rate=LAST_RATE)
-        # One seed for all: they differ by where they start.
-        seeds = [seed + LAST_SEED] * len(states)
-        corpus = _simulate(last_clips, seed + LAST_SEED)
-        places = keep("last", len(states))
-        states = list(_train_members(corpus, config, last, seeds, place, states, places))
-        notes |= {"last_clips": last_clips, "last_steps": last_steps}
-    settings, state = pack_ensemble([(config, state) for state in states])
+    for number in range(first, last + 1):
+        this = ROUNDS[number - 1]
+        recipe = SupervisedRecipe(steps=max(round(share * this.steps), 1), glitches=GLITCHES, rate=this.rate)
+        corpus = _simulate(max(round(share * this.clips), 1), seed + this.seed)
+        # Files beside the output from which an interrupted run goes on.
+        places = [output.with_name(f"{output.name}.round{number}.{m}.training.pt") for m in range(len(states))]
+        kept += places
+        seeds = [seed + this.members[0] + m * this.members[1] for m in range(len(states))]
+        reached = list(_train_members(corpus, config, recipe, seeds, place, states, places))
+        states = [_mean(a, b) if this.averaged and a else b for a, b in zip(states, reached, strict=True)]
+    settings, state = pack_ensemble([(config, state) for state in states if state is not None])
     settings["voting"] = VOTING
     digest = save_checkpoint(output, "context", settings, state, notes)
     for file in kept:
         file.unlink(missing_ok=True)
     click.echo(f"{output}: {digest}  ({time.monotonic() - started:.0f} s)")
+
+
+def _mean(one: State, other: State) -> dict[str, torch.Tensor]:
+    return {name: (tensor.cpu() + other[name]) / 2 for name, tensor in one.items()}
 
 
 def _begun(path: Path, members: int) -> tuple[ContextConfig, list[State], str]:
