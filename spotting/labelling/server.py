@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...errors import FacespotError
-from ...files import temporary_folder
+from ...files import temporary_files, temporary_folder
 from .desk import Desk
 from .events import ActError
 from .playable import write_playable
@@ -125,8 +125,15 @@ class Pages:
         async with self._copying:
             if not target.exists():
                 half = target.with_suffix(".half.mp4")
-                await anyio.to_thread.run_sync(write_playable, self.desk.recordings[number].path, half, self._fps)
-                half.rename(target)
+                try:
+                    with temporary_files():
+                        await anyio.to_thread.run_sync(
+                            write_playable, self.desk.recordings[number].path, half, self._fps
+                        )
+                    half.rename(target)
+                except (FacespotError, OSError) as error:
+                    half.unlink(missing_ok=True)  # of a full disk it may have taken the rest
+                    return _refused(str(error), 500)
         return self._file(target)
 
     async def act(self, request: Request) -> Response:
