@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .appearance import resemblance
 from .cuts import difference, standardised
 from .detection import Detection
 
@@ -13,6 +14,9 @@ LINK_GAP_S = 1.0  # longest absence inside one track
 
 _FIRST_CHECKS, _CHECK_EVERY = 4, 8  # looks
 _MOST_PORTRAITS = 4
+_EARLY_LOOKS = 4  # by whose views a face is known again; who it is must be settled before its frames are followed
+_MOST_VIEWS = 6
+_NEW_VIEW = 0.85  # resemblance to all views kept below which another is worth keeping
 _PORTRAIT_PIXELS = 24
 
 
@@ -24,6 +28,8 @@ class Track:
     boxes: list[np.ndarray] = field(default_factory=list)
     eye_distances: list[float] = field(default_factory=list)
     portraits: list[np.ndarray] = field(default_factory=list)
+    views: list[np.ndarray] = field(default_factory=list)  # see `appearance`
+    early_views: int = 0  # how many of them, the first, are of its first looks
     is_face: bool = False  # a mesh has been fitted to it at least once
     width_sum: float = 0.0  # of the boxes
 
@@ -31,6 +37,26 @@ class Track:
     def wants_check(self) -> bool:
         """Whether a mesh should be tried on the latest look: at first, and now and then until one fits."""
         return not self.is_face and (len(self.times) <= _FIRST_CHECKS or len(self.times) % _CHECK_EVERY == 0)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its looks are still those by which a face is known again."""
+        return len(self.times) <= _EARLY_LOOKS
+
+    @property
+    def wants_view(self) -> bool:
+        """Whether the latest look may show the face from another side: at first, and now and then while there is room
+        for what it shows."""
+        often = self.is_new or len(self.times) % _CHECK_EVERY == 0
+        return self.is_face and len(self.views) < _MOST_VIEWS and often
+
+    def add_view(self, view: np.ndarray | None) -> None:
+        """Keep what the latest look shows, if it is like nothing that is kept."""
+        if view is None or any(resemblance(view, old) >= _NEW_VIEW for old in self.views):
+            return
+        self.views.append(view)
+        if self.is_new:
+            self.early_views = len(self.views)
 
     def add(self, time: float, seen: Detection, gray: np.ndarray) -> None:
         self.times.append(time)
