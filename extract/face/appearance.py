@@ -38,9 +38,9 @@ def appearance(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
         return None
     points = landmarks[_READ_POINTS]
     at = points[:, None, :2].astype(np.float32)
-    seen = cv2.remap(
-        cv2.GaussianBlur(rgb, (0, 0), _BLUR), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )[:, 0]
+    seen = cv2.remap(cv2.GaussianBlur(rgb, (0, 0), _BLUR), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[
+        :, 0
+    ]
     red, green, blue = np.log(seen.astype(np.float64) + _DARK).T
     values = np.stack(
         [(red + green + blue) / 3, _COLOUR_WEIGHT * (red - green), _COLOUR_WEIGHT * (blue - green)], axis=1

@@ -24,8 +24,8 @@ _MOST_CLOSER_LOOKS = 2  # tracks looked for again in one picture
 _RETURN_GAP_S = 2.0  # absence after which a face in the old place needs a likeness
 _SAME_FACE = 0.8  # likeness of two portraits: 99.9 % of pairs of different people stay below it
 _SAME_FACE_IN_PLACE = 0.6
-_SAME_LOOKS = 0.7  # resemblance of two views of one person in different shots
-_CLEARLY = 0.1  # by which one person's must exceed anyone else's
+_SAME_LOOKS = 0.82  # resemblance of two views of one person in different shots; see benchmarks/same_person.py
+_CLEARLY = 0.05  # by which one person's must exceed anyone else's
 _FEWEST_LOOKS = 2  # a face seen once is a mistake of the detector, unless the recording is that short
 
 
@@ -172,9 +172,7 @@ def _is_new(detection: Detection, found: list[Detection]) -> bool:
     return all(np.hypot(*(detection.box[:2] - d.box[:2])) > 0.5 * d.box[2] for d in found)
 
 
-def join(
-    track: Track, people: list[list[Track]], cuts: list[float], beside: Iterable[Track] = ()
-) -> list[Track]:
+def join(track: Track, people: list[list[Track]], cuts: list[float], beside: Iterable[Track] = ()) -> list[Track]:
     """Add a track to the tracks of the most alike person who is not in view at its time, or to a new one's.
 
     Alike is first the picture of the face, which tells who is still or again in the same place; then, for a face in

@@ -16,7 +16,7 @@ _FIRST_CHECKS, _CHECK_EVERY = 4, 8  # looks
 _MOST_PORTRAITS = 4
 _EARLY_LOOKS = 4  # by whose views a face is known again; who it is must be settled before its frames are followed
 _MOST_VIEWS = 6
-_NEW_VIEW = 0.85  # resemblance to all views kept below which another is worth keeping
+_NEW_VIEW = 0.9  # resemblance to all views kept below which another is worth keeping
 _PORTRAIT_PIXELS = 24
 
 
