@@ -14,7 +14,7 @@ The faces are the astronaut of scikit-image and all that are found in the pictur
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -41,6 +41,7 @@ SMALLEST_FACE = 45.0  # pixels of a detection; below it a picture is no portrait
 _CANVAS = SceneOptions(size=(480, 480), face_width=0.2)  # on which a still is animated before it is filmed
 _FACE_PER_IOD = 2.2
 _CUT_S = 100.0  # time of the take after the cut
+_ASIDE = 10_000.0  # pixels; so far away that no likeness in place is asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,29 +109,36 @@ def looks_at(pictures: list[np.ndarray], finder: FaceFinder, check: FaceCheck) -
     return looks
 
 
-def track_of(looks: list[Look], start_s: float) -> Track:
+def track_of(looks: list[Look], start_s: float, shift: float) -> Track:
+    """The track of a take that begins at a time, moved aside by some pixels."""
     track = Track(is_face=True)
     for number, look in enumerate(looks):
-        track.add(start_s + SCAN_PERIOD_S * number, look.detection, look.gray)
+        box = look.detection.box + np.array([shift, 0.0, 0.0])
+        track.add(start_s + SCAN_PERIOD_S * number, replace(look.detection, box=box), look.gray)
         track.add_view(look.view)
     return track
 
 
-def are_joined(before: list[Look], after: list[Look]) -> bool:
-    people = [[track_of(before, 0.0)]]
-    join(track_of(after, _CUT_S), people, [_CUT_S])
+def are_joined(before: Track, after: Track) -> bool:
+    people = [[before]]
+    join(after, people, [_CUT_S])
     return len(people) == 1
 
 
 def measure(takes: dict[str, list[list[Look]]], n_before: int) -> dict[str, tuple[int, int]]:
     """How many pairs of takes are joined, and of how many, with `n_before` looks before the cut: for each kind."""
     counts = dict.fromkeys(("same", "other day", "different"), (0, 0))
-    named = [(name, take) for name, of_face in takes.items() for take in of_face if take]
-    for (name, before), (other, after) in itertools.permutations(named, 2):
+    named = [
+        (name, track_of(take[:n_before], 0.0, 0.0), track_of(take, _CUT_S, _ASIDE))
+        for name, of_face in takes.items()
+        for take in of_face
+        if take
+    ]
+    for (name, before, _), (other, _, after) in itertools.permutations(named, 2):
         one = name.split("@")[0] == other.split("@")[0]
         kind = "same" if name == other else "other day" if one else "different"
         joined, pairs = counts[kind]
-        counts[kind] = joined + are_joined(before[:n_before], after), pairs + 1
+        counts[kind] = joined + are_joined(before, after), pairs + 1
     return counts
 
 

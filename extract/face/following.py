@@ -14,8 +14,8 @@ import numpy as np
 from ..reading.frames import FaceFrame, VideoFrame
 from .cuts import SuddenChange, thumbnail
 from .mesh import SubjectMesh, eye_centres, implausibility
+from .portraits import portrait
 from .subjects import Looks, Subject, choose_subject, scan_subjects
-from .tracks import portrait
 
 __all__ = ["FaceReport", "FollowStats", "choose_subject", "follow_face", "scan_subjects"]
 

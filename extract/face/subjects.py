@@ -12,7 +12,8 @@ from ..reading.frames import VideoFrame
 from .appearance import appearance, resemblance
 from .cuts import SuddenChange, thumbnail
 from .detection import Detection, FaceCheck, FaceFinder
-from .tracks import LINK_RATIO, LINK_REACH, Linker, Track, fits, likeness
+from .portraits import likeness
+from .tracks import LINK_RATIO, LINK_REACH, Linker, Track, fits
 
 SCAN_PERIOD_S = 0.25
 REACH_S = 1.5 * SCAN_PERIOD_S  # from a look to where nothing nearer says where the face is
@@ -24,7 +25,7 @@ _MOST_CLOSER_LOOKS = 2  # tracks looked for again in one picture
 _RETURN_GAP_S = 2.0  # absence after which a face in the old place needs a likeness
 _SAME_FACE = 0.8  # likeness of two portraits: 99.9 % of pairs of different people stay below it
 _SAME_FACE_IN_PLACE = 0.6
-_SAME_LOOKS = 0.82  # resemblance of two views of one person in different shots; see benchmarks/same_person.py
+_SAME_LOOKS = 0.8  # resemblance of two views of one person in different shots; see benchmarks/same_person.py
 _CLEARLY = 0.05  # by which one person's must exceed anyone else's
 _FEWEST_LOOKS = 2  # a face seen once is a mistake of the detector, unless the recording is that short
 
@@ -139,9 +140,9 @@ class SubjectScan:
     def subjects(self) -> list[Subject]:
         """Who has been seen, the one seen longest first (of equals, the larger).
 
-        A person who leaves and comes back, or is filmed from elsewhere after a cut, is one subject if place and likeness
-        or looks say so. Ignored are faces of which no mesh can be made and, unless no more than two looks were taken, those seen in
-        a single look.
+        A person who leaves and comes back, or is filmed from elsewhere after a cut, is one subject if place and
+        likeness or looks say so. Ignored are faces of which no mesh can be made and, unless no more than two looks were
+        taken, those seen in a single look.
         """
         people: list[list[Track]] = []
         tracks = sorted((t for t in self._linker.tracks if is_believed(t)), key=lambda t: t.times[0])

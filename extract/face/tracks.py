@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .appearance import resemblance
-from .cuts import difference, standardised
 from .detection import Detection
+from .portraits import likeness, portrait
 
 LINK_REACH = 1.0  # face widths the centre may move between looks
 LINK_RATIO = 1.6  # change of face width between looks
@@ -17,7 +17,6 @@ _MOST_PORTRAITS = 4
 _EARLY_LOOKS = 4  # by whose views a face is known again; who it is must be settled before its frames are followed
 _MOST_VIEWS = 6
 _NEW_VIEW = 0.9  # resemblance to all views kept below which another is worth keeping
-_PORTRAIT_PIXELS = 24
 
 
 @dataclass(eq=False)
@@ -68,28 +67,6 @@ class Track:
             # Only views that differ from those already kept, so that four of them can span a turning head.
             if all(likeness(new, old) < 0.9 for old in self.portraits):
                 self.portraits.append(new)
-
-
-def portrait(gray: np.ndarray, eyes: np.ndarray) -> np.ndarray:
-    """(24, 24) standardised picture of a face with its eyes, (2, 2) x, y, at fixed places."""
-    import cv2
-
-    side = _PORTRAIT_PIXELS
-    axis = eyes[1] - eyes[0]
-    scale = 0.4 * side / max(float(np.hypot(*axis)), 1.0)
-    angle = np.arctan2(axis[1], axis[0])
-    turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    shift = np.array([0.5, 0.35]) * side - turn @ eyes.mean(axis=0)
-    # Shrunk through a picture twice the size: a bilinear read alone would alias on a large face.
-    large = cv2.warpAffine(
-        gray, 2 * np.column_stack([turn, shift]), (2 * side, 2 * side), borderMode=cv2.BORDER_REPLICATE
-    )
-    return standardised(cv2.resize(large, (side, side), interpolation=cv2.INTER_AREA))
-
-
-def likeness(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of two portraits: 1 the same picture, about 0.3 two different people."""
-    return 1.0 - difference(a, b)
 
 
 def fits(box: np.ndarray, other: np.ndarray, reach: float, ratio: float) -> bool:
