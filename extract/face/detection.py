@@ -106,14 +106,18 @@ class FaceCheck:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         del self._reader
 
-    def __call__(self, rgb: np.ndarray, box: np.ndarray) -> bool:
-        """box: as in `Detection`."""
+    def __call__(self, rgb: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """The crop that was read, (256, 256, 3) uint8, and the (478, 3) mesh in its pixels; None where none fits.
+
+        box: as in `Detection`.
+        """
         import cv2
 
         crop, _, _ = square_crop(rgb, box[0], box[1], CROP_PER_DETECTION * box[2])
         crop = cv2.resize(crop, (_CHECK_PIXELS, _CHECK_PIXELS), interpolation=cv2.INTER_AREA)
         square = self._reader.find(crop)
-        return square is not None and self._reader.read(crop, square) is not None
+        landmarks = None if square is None else self._reader.read(crop, square)
+        return None if landmarks is None else (crop, landmarks)
 
 
 def _centres(length: int, side: float) -> np.ndarray:

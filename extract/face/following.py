@@ -15,8 +15,8 @@ from ..reading.frames import FaceFrame, VideoFrame
 from ..timebase import DENSE_PERIOD_S
 from .cuts import SuddenChange, thumbnail
 from .mesh import Place, SubjectMesh, eye_centres, has_moved, implausibility
+from .portraits import portrait
 from .subjects import Looks, Subject, choose_subject, scan_subjects
-from .tracks import portrait
 
 __all__ = ["FaceReport", "FollowStats", "choose_subject", "follow_face", "scan_subjects"]
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from ...errors import NoFaceError
 from ..reading.frames import VideoFrame
+from .appearance import appearance, resemblance
 from .cuts import SuddenChange, thumbnail
 from .detection import Detection, FaceCheck, FaceFinder
-from .tracks import LINK_RATIO, LINK_REACH, Linker, Track, fits, likeness
+from .portraits import likeness
+from .tracks import LINK_RATIO, LINK_REACH, Linker, Track, fits
 
 SCAN_PERIOD_S = 0.25
 REACH_S = 1.5 * SCAN_PERIOD_S  # from a look to where nothing nearer says where the face is
@@ -23,6 +25,8 @@ _MOST_CLOSER_LOOKS = 2  # tracks looked for again in one picture
 _RETURN_GAP_S = 2.0  # absence after which a face in the old place needs a likeness
 _SAME_FACE = 0.8  # likeness of two portraits: 99.9 % of pairs of different people stay below it
 _SAME_FACE_IN_PLACE = 0.6
+_SAME_LOOKS = 0.8  # resemblance of two views of one person in different shots; see benchmarks/same_person.py
+_CLEARLY = 0.05  # by which one person's must exceed anyone else's
 _FEWEST_LOOKS = 2  # a face seen once is a mistake of the detector, unless the recording is that short
 
 
@@ -126,20 +130,24 @@ class SubjectScan:
             found = finder.tiles(frame.rgb)
         grown = linker.add(frame.time, found, gray)
         for track in grown:
-            if track.wants_check:
-                track.is_face = self._is_face(frame.rgb, track.boxes[-1])
+            if track.wants_check or track.wants_view:
+                read = self._is_face(frame.rgb, track.boxes[-1])
+                if read is not None:
+                    track.is_face = True
+                    track.add_view(appearance(*read))
         return grown
 
     def subjects(self) -> list[Subject]:
         """Who has been seen, the one seen longest first (of equals, the larger).
 
-        A person who leaves and comes back, or is cut away from and back to, is one subject if place and likeness say
-        so. Ignored are faces of which no mesh can be made and, unless no more than two looks were taken, those seen in
-        a single look.
+        A person who leaves and comes back, or is filmed from elsewhere after a cut, is one subject if place and
+        likeness or looks say so. Ignored are faces of which no mesh can be made and, unless no more than two looks were
+        taken, those seen in a single look.
         """
         people: list[list[Track]] = []
-        for track in sorted((t for t in self._linker.tracks if is_believed(t)), key=lambda t: t.times[0]):
-            join(track, people, self.cuts)
+        tracks = sorted((t for t in self._linker.tracks if is_believed(t)), key=lambda t: t.times[0])
+        for track in tracks:
+            join(track, people, self.cuts, tracks)
         subjects = [_subject(tracks, self._looks) for tracks in people]
         fewest = _FEWEST_LOOKS if self._looks > 2 else 1
         return sorted((s for s in subjects if len(s.times) >= fewest), key=lambda s: (-s.presence, -s.mean_size))
@@ -165,12 +173,15 @@ def _is_new(detection: Detection, found: list[Detection]) -> bool:
     return all(np.hypot(*(detection.box[:2] - d.box[:2])) > 0.5 * d.box[2] for d in found)
 
 
-def join(track: Track, people: list[list[Track]], cuts: list[float]) -> list[Track]:
-    """Add a track to the tracks of the most alike person who is not in view at its time, or to a new one's."""
+def join(track: Track, people: list[list[Track]], cuts: list[float], beside: Iterable[Track] = ()) -> list[Track]:
+    """Add a track to the tracks of the most alike person who is not in view at its time, or to a new one's.
+
+    Alike is first the picture of the face, which tells who is still or again in the same place; then, for a face in
+    another place, size or light, its looks (see `_known_by_looks`). beside: tracks that may be in view with it.
+    """
     best, best_likeness = None, -np.inf
-    for person in people:
-        if any(t.times[-1] >= track.times[0] and t.times[0] <= track.times[-1] for t in person):
-            continue
+    absent = [person for person in people if not any(_meet(t, track) for t in person)]
+    for person in absent:
         alike = max(likeness(a, b) for t in person for a in t.portraits for b in track.portraits)
         last = max(person, key=lambda t: t.times[-1])
         in_place = fits(last.boxes[-1], track.boxes[0], LINK_REACH, LINK_RATIO)
@@ -180,10 +191,48 @@ def join(track: Track, people: list[list[Track]], cuts: list[float]) -> list[Tra
         if alike >= needed and alike > best_likeness:
             best, best_likeness = person, alike
     if best is None:
+        others = [t for t in beside if t is not track and _meet(t, track)]
+        best = _known_by_looks(track, absent, [person for person in people if person not in absent], others)
+    if best is None:
         best = []
         people.append(best)
     best.append(track)
     return best
+
+
+def _known_by_looks(
+    track: Track, absent: list[list[Track]], present: list[list[Track]], others: list[Track]
+) -> list[Track] | None:
+    """The one of the `absent` people whom a track resembles, if it is sure; a wrong name is worse than none.
+
+    It is not where somebody else, in view or not, resembles the track nearly as much, nor where another track in view
+    resembles that person more. Two who resemble the track enough and were never in view together are no rivals: they
+    may well be one person who was not known again before.
+    """
+    ranked = sorted(absent, key=lambda person: -_looks_alike(track, person))
+    if not ranked:
+        return None
+    best = ranked[0]
+    alike = _looks_alike(track, best)
+    if alike < _SAME_LOOKS:
+        return None
+    for person in ranked[1:] + present:
+        rival = _looks_alike(track, person)
+        apart = any(_meet(a, b) for a in [*best, track] for b in person)
+        if alike < rival + _CLEARLY and (apart or rival < _SAME_LOOKS):
+            return None
+    return None if any(_looks_alike(other, best) > alike for other in others) else best
+
+
+def _looks_alike(track: Track, person: list[Track]) -> float:
+    """The largest resemblance of a view of a track's first looks to any of a person's."""
+    pairs = [resemblance(a, b) for a in track.views[: track.early_views] for t in person for b in t.views]
+    return max(pairs, default=-1.0)
+
+
+def _meet(a: Track, b: Track) -> bool:
+    """Whether two tracks are in view at the same time."""
+    return a.times[-1] >= b.times[0] and a.times[0] <= b.times[-1]
 
 
 def _subject(tracks: list[Track], looks: int) -> Subject:

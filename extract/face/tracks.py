@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .cuts import difference, standardised
+from .appearance import resemblance
 from .detection import Detection
+from .portraits import likeness, portrait
 
 LINK_REACH = 1.0  # face widths the centre may move between looks
 LINK_RATIO = 1.6  # change of face width between looks
@@ -13,7 +14,9 @@ LINK_GAP_S = 1.0  # longest absence inside one track
 
 _FIRST_CHECKS, _CHECK_EVERY = 4, 8  # looks
 _MOST_PORTRAITS = 4
-_PORTRAIT_PIXELS = 24
+_EARLY_LOOKS = 4  # by whose views a face is known again; who it is must be settled before its frames are followed
+_MOST_VIEWS = 6
+_NEW_VIEW = 0.9  # resemblance to all views kept below which another is worth keeping
 
 
 @dataclass(eq=False)
@@ -24,6 +27,8 @@ class Track:
     boxes: list[np.ndarray] = field(default_factory=list)
     eye_distances: list[float] = field(default_factory=list)
     portraits: list[np.ndarray] = field(default_factory=list)
+    views: list[np.ndarray] = field(default_factory=list)  # see `appearance`
+    early_views: int = 0  # how many of them, the first, are of its first looks
     is_face: bool = False  # a mesh has been fitted to it at least once
     width_sum: float = 0.0  # of the boxes
 
@@ -31,6 +36,26 @@ class Track:
     def wants_check(self) -> bool:
         """Whether a mesh should be tried on the latest look: at first, and now and then until one fits."""
         return not self.is_face and (len(self.times) <= _FIRST_CHECKS or len(self.times) % _CHECK_EVERY == 0)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its looks are still those by which a face is known again."""
+        return len(self.times) <= _EARLY_LOOKS
+
+    @property
+    def wants_view(self) -> bool:
+        """Whether the latest look may show the face from another side: at first, and now and then while there is room
+        for what it shows."""
+        often = self.is_new or len(self.times) % _CHECK_EVERY == 0
+        return self.is_face and len(self.views) < _MOST_VIEWS and often
+
+    def add_view(self, view: np.ndarray | None) -> None:
+        """Keep what the latest look shows, if it is like nothing that is kept."""
+        if view is None or any(resemblance(view, old) >= _NEW_VIEW for old in self.views):
+            return
+        self.views.append(view)
+        if self.is_new:
+            self.early_views = len(self.views)
 
     def add(self, time: float, seen: Detection, gray: np.ndarray) -> None:
         self.times.append(time)
@@ -42,28 +67,6 @@ class Track:
             # Only views that differ from those already kept, so that four of them can span a turning head.
             if all(likeness(new, old) < 0.9 for old in self.portraits):
                 self.portraits.append(new)
-
-
-def portrait(gray: np.ndarray, eyes: np.ndarray) -> np.ndarray:
-    """(24, 24) standardised picture of a face with its eyes, (2, 2) x, y, at fixed places."""
-    import cv2
-
-    side = _PORTRAIT_PIXELS
-    axis = eyes[1] - eyes[0]
-    scale = 0.4 * side / max(float(np.hypot(*axis)), 1.0)
-    angle = np.arctan2(axis[1], axis[0])
-    turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    shift = np.array([0.5, 0.35]) * side - turn @ eyes.mean(axis=0)
-    # Shrunk through a picture twice the size: a bilinear read alone would alias on a large face.
-    large = cv2.warpAffine(
-        gray, 2 * np.column_stack([turn, shift]), (2 * side, 2 * side), borderMode=cv2.BORDER_REPLICATE
-    )
-    return standardised(cv2.resize(large, (side, side), interpolation=cv2.INTER_AREA))
-
-
-def likeness(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of two portraits: 1 the same picture, about 0.3 two different people."""
-    return 1.0 - difference(a, b)
 
 
 def fits(box: np.ndarray, other: np.ndarray, reach: float, ratio: float) -> bool:

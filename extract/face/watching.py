@@ -134,11 +134,13 @@ class Watch:
         """Give the tracks that a look has added to their people, and see what it means for the guess."""
         self._looked = time
         for track in grown:
+            if self._may_be_known_yet(track):
+                self._people.remove(self._person_of.pop(track))
             if track in self._person_of:
                 if self._person_of[track] is self._followed:
                     self.guess.add(time, track.boxes[-1], self._followed.index(track))
             elif is_believed(track):
-                person = self._person_of[track] = join(track, self._people, self._scan.cuts)
+                person = self._person_of[track] = join(track, self._people, self._scan.cuts, grown)
                 if person is self._followed:
                     self._admit(track)
         if not self._followed:
@@ -147,6 +149,11 @@ class Watch:
                 self._choose()
         elif not self._once and any(self._is_rival(person) for person in self._people):
             self.gave_up = True
+
+    def _may_be_known_yet(self, track: Track) -> bool:
+        """Whether it has been taken for somebody new, and its latest look may tell who it is."""
+        person = self._person_of.get(track)
+        return person is not None and person is not self._followed and len(person) == 1 and track.is_new
 
     def _choose(self) -> None:
         """Guess, where nobody is followed yet and somebody can be."""
@@ -166,7 +173,10 @@ class Watch:
 
     def _admit(self, track: Track) -> None:
         """Add the looks of a track. Those that a frame handed on should have known come too late."""
-        known = max(self._released + REACH_S, self.guess.times[-1] if self.guess.times else -np.inf)
+        known = self.guess.times[-1] if self.guess.times else -np.inf
+        if self._released > known:
+            # Handed on while nobody was seen: with a look within reach of it, it would have been told otherwise.
+            known = self._released + REACH_S
         self.gave_up = self.gave_up or (not self._once and track.times[0] <= known)
         for time, box in zip(track.times, track.boxes, strict=True):
             if time > known:
