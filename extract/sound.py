@@ -78,11 +78,15 @@ class SoundTrack:
             for frame in self._frames(container, stream):
                 raw = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
                 seconds = clock.seconds(raw) - origin_s
-                if run is None or not run.takes(frame, seconds):
-                    if run is not None:
-                        yield from run.end()
-                    run = _Run(frame, seconds)
-                yield from run.add(frame)
+                try:
+                    if run is None or not run.takes(frame, seconds):
+                        if run is not None:
+                            yield from run.end()
+                        run = _Run(frame, seconds)
+                    yield from run.add(frame)
+                except (av.FFmpegError, ValueError) as error:  # of a format that cannot be resampled
+                    self._note(f"could not be decoded in part ({reason(error)})")
+                    run = None
             if run is not None:
                 yield from run.end()
 

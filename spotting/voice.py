@@ -78,7 +78,7 @@ def listen(
 ) -> Voice:
     """The voice in a recording, on the clock of its features. progress: called now and then.
 
-    With "auto", what stands in the way of listening is told by `account`. Raises as `check_voice`, and FacespotError
+    With "auto", whatever stands in the way of listening is told by `account`. Raises as `check_voice`, and FacespotError
     where "on" is asked for and the sound track is silent throughout.
     """
     check_voice(choice, path)
@@ -88,10 +88,15 @@ def listen(
         return _deaf(choice, f"{DETECTOR} is not installed")
     from ..extract.sound import SoundTrack, has_sound
 
-    if not has_sound(Path(path)):
-        return _deaf(choice, "no sound track")
     track = SoundTrack(Path(path))
-    curve, loudest = voice_curve(track.blocks(timebase.duration_s), timebase, progress)
+    try:
+        if not has_sound(track.path):
+            return _deaf(choice, "no sound track")
+        curve, loudest = voice_curve(track.blocks(timebase.duration_s), timebase, progress)
+    except FacespotError as error:
+        if choice == "on":
+            raise
+        return _deaf(choice, str(error))  # what the pictures gave is not lost for it
     if loudest < _FAINTEST:
         if choice == "on":
             raise FacespotError(f"{path}: its sound track is silent throughout; 'auto' does without")
