@@ -78,8 +78,8 @@ def listen(
 ) -> Voice:
     """The voice in a recording, on the clock of its features. progress: called now and then.
 
-    With "auto", whatever stands in the way of listening is told by `account`. Raises as `check_voice`, and FacespotError
-    where "on" is asked for and the sound track is silent throughout.
+    With "auto", whatever stands in the way of listening is told by `account`. Raises as `check_voice`, and
+    FacespotError where "on" is asked for and the sound track is silent throughout.
     """
     check_voice(choice, path)
     if choice == "off":

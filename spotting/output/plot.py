@@ -27,6 +27,7 @@ _WIDTH_IN = 12.0
 _ROW_IN = 1.5
 _STILLS_IN = 2.45
 _VOICE = "#009e73"
+_TOP, _VOICE_HIGH = 1.18, 0.1  # on the scale of the intensity; the second below zero, for the bar of the voice
 _MOMENTS = ("onset", "apex", "offset")
 
 
@@ -85,7 +86,8 @@ def _draw_row(axes: "Axes", result: SpotResult, start_s: float, end_s: float) ->
     times = result.timebase.tick_times
     valid = result.segment >= 0
     axes.set_xlim(start_s, end_s)
-    axes.set_ylim(0, 1.18)
+    low = 0.0 if result.voice is None else -_VOICE_HIGH
+    axes.set_ylim(low, _TOP)
     axes.set_yticks([0, 0.5, 1])
     axes.set_ylabel("intensity", fontsize=9)
     axes.tick_params(labelsize=8)
@@ -102,9 +104,8 @@ def _draw_row(axes: "Axes", result: SpotResult, start_s: float, end_s: float) ->
     for kind, least in zip(EXPRESSION_TYPES, result.min_confidence or (), strict=False):
         axes.axhline(least, color=COLOURS[kind], lw=0.8, ls=":")
     if result.voice is not None:
-        axes.set_ylim(-0.1, 1.18)
         for first, end in _runs(is_heard(result.voice, result.timebase.rate)):
-            axes.axvspan(times[first] - half, times[end - 1] + half, ymax=0.06 / 1.28, color=_VOICE, lw=0)
+            axes.axvspan(times[first] - half, times[end - 1] + half, ymax=0.6 * low / (low - _TOP), color=_VOICE, lw=0)
     for number, spot in enumerate(result.spots, 1):
         if spot.offset_s < start_s or spot.onset_s > end_s:
             continue
@@ -112,7 +113,8 @@ def _draw_row(axes: "Axes", result: SpotResult, start_s: float, end_s: float) ->
         axes.axvspan(spot.onset_s - half, spot.offset_s + half, color=colour, alpha=0.28, lw=0)
         # How sure it is, on the same scale as the line from which on one is reported.
         axes.hlines(spot.confidence, spot.onset_s - half, spot.offset_s + half, color=colour, lw=2)
-        axes.vlines(spot.apex_s, 0, 1, color=colour, lw=1.2, ls=(0, (3, 2)))
+        below, above = ((level - low) / (_TOP - low) for level in (0, 1))
+        axes.axvline(spot.apex_s, below, above, color=colour, lw=1.2, ls=(0, (3, 2)))
         if start_s <= spot.apex_s <= end_s:
             axes.text(spot.apex_s, 1.03, str(number), color=colour, ha="center", va="bottom", fontsize=8, weight="bold")
 

@@ -1,6 +1,7 @@
 """The report in a real browser: what is clicked is what is shown, to the frame; and what may not be in the file."""
 
 import base64
+import json
 import re
 from dataclasses import replace
 from itertools import pairwise
@@ -230,7 +231,7 @@ def test_keys_filters_and_neighbours(steady, chromium):
 
 
 def test_where_a_voice_is_heard_is_shown_and_told(steady, tmp_path):
-    folder, result, features = steady
+    _, result, features = steady
     voice = np.zeros(features.timebase.n_ticks, np.float32)
     voice[60:90] = 0.9
     spots = tuple(replace(s, explanation=replace(s.explanation, voiced=0.25)) for s in result.spots)
