@@ -152,6 +152,15 @@ _TABLE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("--ignore-speech",),
         {"is_flag": True, "help": "Leave out what moves the mouth alone while the face is talking."},
     ),
+    "voice": (
+        ("--voice",),
+        {
+            "type": click.Choice(["auto", "on", "off"]),
+            "default": "auto",
+            "show_default": True,
+            "help": "Listen for a voice while the face is talking: auto does where there is sound and facespot[voice].",
+        },
+    ),
     "min-confidence": (
         ("--min-confidence",),
         {

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..spotting.html_report.options import ReportOptions
     from ..spotting.readers.base import Decoding
     from ..spotting.result import SpotResult
+    from ..spotting.voice import VoiceChoice
 
 INDEX_NAME = "reports.html"
 
@@ -29,7 +30,7 @@ INDEX_NAME = "reports.html"
 @click.command(
     cls=SectionedCommand,
     sections={
-        "What to report": ("kind", "min_confidence", "ignore_speech", "face"),
+        "What to report": ("kind", "min_confidence", "ignore_speech", "voice", "face"),
         "What to write": ("output", "embed", "anonymous", "blur_others", "overlay", "quiet"),
         "How to work": ("fps", "jobs", "patience", "cache", "model", "weights", "decoding", "device"),
     },
@@ -55,6 +56,7 @@ INDEX_NAME = "reports.html"
 @shared("type")
 @shared("min-confidence")
 @shared("ignore-speech")
+@shared("voice")
 @shared("face")
 @shared("fps")
 @shared("jobs")
@@ -76,6 +78,7 @@ def report(
     kind: str,
     min_confidence: tuple[float, float] | None,
     ignore_speech: bool,
+    voice: "VoiceChoice",
     face: str | int,
     fps: float | None,
     jobs: int | None,
@@ -99,7 +102,7 @@ def report(
         raise click.UsageError("--overlay names one file; give one VIDEO")
     if output is not None:
         make_folder(output)
-    engine = Engine(face, open_cache(cache, console), weights, device, decoding, model)
+    engine = Engine(face, open_cache(cache, console), weights, device, decoding, model, voice)
     order = _Order(
         engine,
         min_confidence,
@@ -173,7 +176,8 @@ class _Order:
         from ..spotting.html_report.options import ReportOptions
 
         spotter, features = self.engine.start(job.path, job.fps, headway)
-        result = spotter.spot(features, min_confidence=self.min_confidence, types=self.types)
+        voice = self.engine.listen(job.path, features, headway)
+        result = spotter.spot(features, min_confidence=self.min_confidence, types=self.types, voice=voice)
         if self.ignore_speech:
             result = result.without_speech()
         options = ReportOptions(**self.pictures)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..spotting.readers.base import Decoding
     from ..spotting.result import SpotResult
     from ..spotting.stimuli import Stimulus
+    from ..spotting.voice import VoiceChoice
 
 SUMMARY_NAME = "summary.csv"
 
@@ -26,7 +27,7 @@ SUMMARY_NAME = "summary.csv"
 @click.command(
     cls=SectionedCommand,
     sections={
-        "What to report": ("kind", "min_confidence", "ignore_speech", "face"),
+        "What to report": ("kind", "min_confidence", "ignore_speech", "voice", "face"),
         "What to write": ("output", "formats", "plot", "report", "segments", "quiet"),
         "Live": ("following", "camera"),
         "How to work": ("fps", "jobs", "patience", "cache", "model", "weights", "decoding", "device"),
@@ -54,6 +55,7 @@ SUMMARY_NAME = "summary.csv"
 @shared("type")
 @shared("min-confidence")
 @shared("ignore-speech")
+@shared("voice")
 @shared("face")
 @shared("fps")
 @shared("jobs")
@@ -77,6 +79,7 @@ def run(
     kind: str,
     min_confidence: tuple[float, float] | None,
     ignore_speech: bool,
+    voice: "VoiceChoice",
     face: str | int,
     fps: float | None,
     jobs: int | None,
@@ -100,7 +103,7 @@ def run(
 
     console = Console(quiet)
     live = following or camera is not None
-    _check_sources(videos, following, camera, plot or report or ignore_speech or segments is not None)
+    _check_sources(videos, following, camera, plot or report or ignore_speech or segments is not None, voice)
     batch = Batch(console, () if live else videos, fps)
     if output is not None:
         make_folder(output)
@@ -128,6 +131,7 @@ def run(
         min_confidence,
         types,
         ignore_speech,
+        voice,
         formats,
         plot,
         report,
@@ -151,7 +155,9 @@ def run(
     sys.exit(batch.finish() or (0 if summarised else FacespotError.exit_code))
 
 
-def _check_sources(videos: tuple[Path, ...], following: bool, camera: str | None, more: bool) -> None:
+def _check_sources(
+    videos: tuple[Path, ...], following: bool, camera: str | None, more: bool, voice: "VoiceChoice"
+) -> None:
     """Raises UsageError for sources that do not go together, and for what needs a finished recording."""
     if camera is not None and videos:
         raise click.UsageError("--camera takes no VIDEO")
@@ -159,6 +165,10 @@ def _check_sources(videos: tuple[Path, ...], following: bool, camera: str | None
         raise click.UsageError("Missing argument 'VIDEO...'.")
     if following and len(videos) > 1:
         raise click.UsageError("--follow takes one VIDEO")
+    if voice == "on" and (following or camera is not None):
+        raise click.UsageError(
+            "--voice on wants a finished recording; its sound is not listened to while it is followed"
+        )
     if more and (following or camera is not None):
         told = "--plot, --report, --segments and --ignore-speech"
         raise click.UsageError(f"{told} want a finished recording; run it again for them")
@@ -194,6 +204,7 @@ class _Order:
     min_confidence: tuple[float, float] | None
     types: str | None
     ignore_speech: bool
+    voice: "VoiceChoice"
     formats: tuple[str, ...]
     plot: bool
     report: bool
@@ -203,9 +214,10 @@ class _Order:
         from ..spotting.stimuli import stimuli_of
         from .engine import Engine
 
-        engine = Engine(self.face, self.cache, self.weights, self.device, self.decoding, self.model)
+        engine = Engine(self.face, self.cache, self.weights, self.device, self.decoding, self.model, self.voice)
         spotter, features = engine.start(job.path, job.fps, headway)
-        result = spotter.spot(features, min_confidence=self.min_confidence, types=self.types)
+        voice = engine.listen(job.path, features, headway)
+        result = spotter.spot(features, min_confidence=self.min_confidence, types=self.types, voice=voice)
         if self.ignore_speech:
             result = result.without_speech()
         if self.stimuli:

@@ -53,6 +53,11 @@ DESCRIBED: dict[str, Column] = {
     ),
     "regions": Column("text", "Which parts of the face moved, and where to; left and right are the person's own"),
     "speech": Column("real", "Share of the expression during which the person seems to speak, from 0 to 1"),
+    "voiced": Column(
+        "real",
+        "Share of the expression during which the face talks and a voice is heard at once, from 0 to 1; "
+        "empty where no sound was listened to",
+    ),
     "head_motion": Column("real", "How far the head turned meanwhile, at most, from where it was at the onset", "deg"),
     "segment": Column("text", "Stimulus or condition that was shown at the apex; empty between them"),
 }

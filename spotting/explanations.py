@@ -61,6 +61,7 @@ class Explanation:
     region, in % of the IOD a second; None where the apex is the onset or the offset. head_rotation: degrees the head
     turned at most away from where it was at the onset; head_shift: the same of its place, in % of the IOD. speech:
     share of the interval spent speaking, None where the weights do not tell. action_units: candidates, a hint only.
+    voiced: share of the interval in which the face talks and a voice is heard at once, None where nobody listened.
     """
 
     moved: tuple[RegionMotion, ...]
@@ -73,6 +74,7 @@ class Explanation:
     head_shift: float
     speech: float | None
     action_units: tuple[ActionUnit, ...]
+    voiced: float | None = None
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Explanation":
@@ -91,11 +93,14 @@ class Explanation:
 
 
 def explain_interval(
-    features: FaceFeatures, interval: Interval, speaking: np.ndarray | None = None
+    features: FaceFeatures,
+    interval: Interval,
+    speaking: np.ndarray | None = None,
+    voiced: np.ndarray | None = None,
 ) -> Explanation | None:
     """What the features say of one interval; None if it is not in one stretch with a usable face.
 
-    speaking: (N,) share of speech at each tick, 0..1.
+    speaking: (N,) share of speech at each tick, 0..1. voiced: (N,) bool, as `voice.agreement`.
     """
     try:
         motion = facial_motion(features, interval.onset, interval.offset)
@@ -124,6 +129,7 @@ def explain_interval(
         head_shift=round(100 * float(motion.shift.max()), 2),
         speech=None if speaking is None else round(float(np.mean(speaking[inside])), 3),
         action_units=action_units(standing_out) if moved else (),
+        voiced=None if voiced is None else round(float(np.mean(voiced[inside])), 3),
     )
 
 

@@ -13,6 +13,7 @@ from ..processes import PATIENCE_S, Headway, pool_width, run_jobs
 from .intervals import ExpressionType
 from .result import SpotResult
 from .thresholds import Confidence, chosen_types, least_confidence
+from .voice import VoiceChoice, check_voice, listen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,7 @@ class _Order:
     face: str | int
     fps: float | None
     cache: StrPath | None
+    voice: VoiceChoice
 
     def __call__(self, path: StrPath, headway: Headway) -> "SpotResult | _Unloadable":
         from ..extract.pipeline import extract_features
@@ -67,9 +69,12 @@ class _Order:
             spotter = shared_spotter(self.weights, self.device, self.decoding, self.model)
         except FacespotError as error:
             return _Unloadable(error)
+        check_voice(self.voice, path)
         options = ExtractOptions(face=self.face)
         features = extract_features(path, options, fps=self.fps, cache=self.cache, progress=headway)
-        return spotter.spot(features, min_confidence=self.min_confidence, types=self.types)
+        n = features.timebase.n_frames
+        heard = listen(path, features.timebase, self.voice, lambda: headway(n, n))
+        return spotter.spot(features, min_confidence=self.min_confidence, types=self.types, voice=heard)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ def spot_many(
     face: str | int = "longest",
     fps: float | None = None,
     cache: StrPath | None = None,
+    voice: VoiceChoice = "auto",
     patience_s: float = PATIENCE_S,
     progress: Callable[[str, SpotResult | Exception], None] | None = None,
 ) -> SpotBatch:
@@ -116,7 +122,9 @@ def spot_many(
         ExtractOptions(face=face).face,
         fps,
         cache,
+        voice,
     )
+    check_voice(voice)
     check_choice(weights, model)
     least_confidence(min_confidence, (0.0, 0.0))
     found: dict[int, SpotResult] = {}

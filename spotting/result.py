@@ -41,8 +41,17 @@ COLUMNS: tuple[str, ...] = (
     "peak_motion",
     "regions",
     "speech",
+    "voiced",
     "head_motion",
 )
+# Columns that come from the explanation of a row -> what they are called there.
+_EXPLAINED = {
+    "peak_motion": "peak_motion",
+    "regions": "regions",
+    "speech": "speech",
+    "voiced": "voiced",
+    "head_motion": "head_rotation",
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,7 +64,8 @@ class SpotResult:
     version, weights and options. min_confidence: what was asked of macro and micro. strongest: highest confidence of
     any candidate, reported or not, None without one. face: number of the followed one where the caller chose. stimuli:
     what was shown meanwhile, if the caller knows. speaking: (N,) probability per tick, 0..1, that the face is talking,
-    and scores: (N, 2) of macro and micro, None where the weights do not tell.
+    and scores: (N, 2) of macro and micro, None where the weights do not tell. voice: (N,) probability per tick that a
+    voice is heard, anybody's, None where no sound was listened to.
     Raises ValueError if the two curves do not fit the time base.
     """
 
@@ -73,6 +83,7 @@ class SpotResult:
     stimuli: tuple[Stimulus, ...] = ()
     speaking: np.ndarray | None = None
     scores: np.ndarray | None = None
+    voice: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = self.timebase.n_ticks
@@ -90,8 +101,9 @@ class SpotResult:
     def rows(self) -> list[dict[str, Any]]:
         """One dict per spot, keyed by `columns`.
 
-        peak_motion: % of the inter-ocular distance. regions: what moved, in words. speech: share of the time.
-        head_motion: degrees the head turned. None where it was not measured.
+        peak_motion: % of the inter-ocular distance. regions: what moved, in words. speech: share of the time. voiced:
+        share of the time in which the face talks and a voice is heard at once. head_motion: degrees the head turned.
+        None where it was not measured.
         """
         face = {} if self.face is None else {"face": self.face}
         return [
@@ -121,19 +133,22 @@ class SpotResult:
     def without_speech(self) -> "SpotResult":
         """The same without expressions that may be nothing but speech: the face talks in half of them or more, and
         all that stands out from noise there is of mouth and chin. Brows, lids, cheeks or nose that join keep one.
+        Where the sound track was listened to, the face only talks where a voice is heard at once.
 
         A warning and the provenance tell how many are gone. Raises FacespotError where the weights do not tell speech.
         """
         if self.speaking is None:
             raise FacespotError("these weights do not tell where somebody is talking, so speech cannot be left out")
-        kept = tuple(s for s in self.spots if not _is_speech(s))
+        by = "mouth" if self.voice is None else "mouth and voice"
+        kept = tuple(s for s in self.spots if not _is_speech(s, listened=self.voice is not None))
         gone = len(self.spots) - len(kept)
-        said = (f"{gone} expression{'s' * (gone != 1)} of the mouth alone, while talking, left out",) if gone else ()
+        talking = "talking" if self.voice is None else "talking and heard"
+        said = (f"{gone} expression{'s' * (gone != 1)} of the mouth alone, while {talking}, left out",) if gone else ()
         return replace(
             self,
             spots=kept,
             warnings=(*self.warnings, *said),
-            provenance={**self.provenance, "ignored_speech": {"share": SPEECH_SHARE, "left_out": gone}},
+            provenance={**self.provenance, "ignored_speech": {"share": SPEECH_SHARE, "by": by, "left_out": gone}},
         )
 
     def count(self) -> dict[str, int]:
@@ -202,21 +217,17 @@ class SpotResult:
         return import_module(f".output.{module}", __package__)
 
 
-def _is_speech(spot: Spot) -> bool:
+def _is_speech(spot: Spot, listened: bool) -> bool:
     """See `SpotResult.without_speech`. What nobody measured, or where nothing stands out, is not called speech."""
     why = spot.explanation
-    if why is None or why.speech is None or why.speech < SPEECH_SHARE or not why.moved:
+    if why is None or not why.moved:
         return False
-    return all(motion.region in _MOUTH for motion in why.moved)
+    talking = why.voiced if listened else why.speech
+    return talking is not None and talking >= SPEECH_SHARE and all(motion.region in _MOUTH for motion in why.moved)
 
 
 def _explained(explanation: "Explanation | None") -> dict[str, Any]:
     """The columns of a row that come from an explanation."""
     if explanation is None:
-        return dict.fromkeys(("peak_motion", "regions", "speech", "head_motion"))
-    return {
-        "peak_motion": explanation.peak_motion,
-        "regions": explanation.regions,
-        "speech": explanation.speech,
-        "head_motion": explanation.head_rotation,
-    }
+        return dict.fromkeys(_EXPLAINED)
+    return {column: getattr(explanation, name) for column, name in _EXPLAINED.items()}

@@ -23,6 +23,7 @@ from .readers.base import Curves, Decoding, Reader
 from .result import SpotResult
 from .thresholds import Confidence, chosen_types, least_confidence
 from .tidying import cut_off, cut_off_warnings, tidy, types_of_cut_off
+from .voice import Voice, VoiceChoice, agreement, check_voice, listen
 
 if TYPE_CHECKING:
     import torch
@@ -143,11 +144,13 @@ class Spotter:
         *,
         min_confidence: Confidence | None = None,
         types: ExpressionType | Sequence[ExpressionType] | None = None,
+        voice: Voice | None = None,
     ) -> SpotResult:
         """The expressions of one video in seconds and in its own frames.
 
         min_confidence: instead of the weights' own, one number for both types, (macro, micro), or a dict by type.
-        types: only these. Raises ValueError or TypeError for others than there can be (see `thresholds`).
+        types: only these. voice: what `voice.listen` heard in the recording, for the column `voiced`.
+        Raises ValueError or TypeError for others than there can be (see `thresholds`).
         """
         least = least_confidence(min_confidence, self.reader.min_confidence)
         wanted = chosen_types(types)
@@ -157,10 +160,12 @@ class Spotter:
         # Only where nothing was found: how near the strongest candidate came tells a calm face from a poor network.
         candidates = found or [i for i in self._decode(curves, segments, (0.0, 0.0)) if i.type in wanted]
         source = features.provenance
+        heard = None if voice is None else voice.curve
+        voiced = agreement(curves.speaking, heard, features.timebase.rate)
         spots = tuple(
             replace(
                 self.placed(i, features.timebase, cut_off(i, segments)),
-                explanation=explain_interval(features, i, curves.speaking),
+                explanation=explain_interval(features, i, curves.speaking, voiced),
             )
             for i in found
         )
@@ -171,12 +176,17 @@ class Spotter:
             segment=np.asarray(features.segment),
             timebase=features.timebase,
             coverage=features.coverage,
-            warnings=(*source.get("warnings", ()), *cut_off_warnings(spots, features.timebase)),
+            warnings=(
+                *source.get("warnings", ()),
+                *(() if voice is None else voice.warnings),
+                *cut_off_warnings(spots, features.timebase),
+            ),
             provenance={
                 "facespot": __version__,
                 **self.origin,
                 "min_confidence": dict(zip(EXPRESSION_TYPES, least, strict=True)),
                 "types": list(wanted),
+                **({"voice": voice.account} if voice is not None and voice.account else {}),
                 "extraction": source,
             },
             min_confidence=least,
@@ -184,6 +194,7 @@ class Spotter:
             face=_chosen_face(source),
             scores=curves.scores,
             speaking=curves.speaking,
+            voice=heard,
         )
 
 
@@ -206,12 +217,14 @@ def spot(
     face: str | int = "longest",
     fps: float | None = None,
     cache: "FeatureCache | str | os.PathLike[str] | None" = None,
+    voice: VoiceChoice = "auto",
     progress: Callable[[int, int | None], None] | None = None,
 ) -> SpotResult:
     """The expressions in one recording, from the file to the intervals.
 
-    Arguments, and what is raised, as in `Spotter.load`, `Spotter.spot` and `extract_features`. Several recordings:
-    `spot_many`.
+    voice: whether to listen for a voice in the sound track, for the column `voiced`. "auto": where facespot[voice] is
+    installed and there is sound; "on": FacespotError where that is not so; "off": not at all. The other arguments, and
+    what is raised, as in `Spotter.load`, `Spotter.spot` and `extract_features`. Several recordings: `spot_many`.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"spot takes the path of one recording, not a {type(path).__name__}; spot_many takes several")
@@ -219,7 +232,9 @@ def spot(
     from ..extract.pipeline import extract_features
 
     chosen_types(types)  # before minutes of work
+    check_voice(voice, path)
     spotter = Spotter.load(weights, device, decoding, model)
     least_confidence(min_confidence, spotter.reader.min_confidence)
     features = extract_features(path, ExtractOptions(face=face), fps=fps, cache=cache, progress=progress)
-    return spotter.spot(features, min_confidence=min_confidence, types=types)
+    heard = listen(path, features.timebase, voice)
+    return spotter.spot(features, min_confidence=min_confidence, types=types, voice=heard)

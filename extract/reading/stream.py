@@ -32,10 +32,11 @@ class VideoStream(ABC):
     """One recording, read once from beginning to end.
 
     path: as it was named. width, height: of the upright pictures, pixels. fps: nominal frames per second, from the
-    header. n_frames_hint: what the header says about the number of frames, None where it says nothing; never to be
-    relied on. The rest fills while the frames are read. n_frames: given out so far. decode_failures: packets or images
-    that could not be decoded. time_repairs: timestamps that were missing or did not increase. damage: why the recording
-    is thought to be incomplete, None while it is not. warnings: sentences for the user.
+    header. origin_s: seconds of the first frame on the container's own clock. n_frames_hint: what the header says about
+    the number of frames, None where it says nothing; never to be relied on. The rest fills while the frames are read.
+    n_frames: given out so far. decode_failures: packets or images that could not be decoded. time_repairs: timestamps
+    that were missing or did not increase. damage: why the recording is thought to be incomplete, None while it is not.
+    warnings: sentences for the user.
     """
 
     def __init__(self, path: Path, fps: float, n_frames_hint: int | None) -> None:
@@ -62,6 +63,7 @@ class VideoStream(ABC):
                 raise NotAVideoError(f"{path}: no picture in it could be decoded; check that it plays") from None
             raise
         self.height, self.width = first.shape[:2]
+        self.origin_s = self._ahead[0][0]
 
     @abstractmethod
     def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], np.ndarray | None]]]:
@@ -93,10 +95,8 @@ class VideoStream(ABC):
             if timed is None:
                 return
             seconds, picture = timed
-            if self.n_frames == 0:
-                self._origin = seconds
             self.n_frames += 1
-            yield PendingFrame(self.n_frames - 1, seconds - self._origin, picture)
+            yield PendingFrame(self.n_frames - 1, seconds - self.origin_s, picture)
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """Every remaining frame that can be decoded. Raises NotAVideoError where a folder mixes sizes."""

@@ -57,6 +57,18 @@ def check_source(path: Path) -> None:
         raise NotAVideoError(f"{path}: is neither a file nor a folder; give a video file or a folder of images")
 
 
+def open_container(path: Path) -> av.container.InputContainer:
+    """The file as FFmpeg reads it, without its reaching any other. Raises NotAVideoError."""
+    try:
+        # An absolute name behind "file:" keeps FFmpeg from reading "a:b.mp4" as a protocol; the whitelist keeps
+        # playlists from reaching into the network.
+        return av.open(f"file:{path.absolute()}", metadata_errors="replace", options={"protocol_whitelist": "file"})
+    except PermissionError as error:
+        raise NotAVideoError(f"{path}: may not be read; change its permissions") from error
+    except (av.FFmpegError, ValueError) as error:
+        raise NotAVideoError(f"{path}: {_why_unreadable(path, error)}") from error
+
+
 class VideoFile(VideoStream):
     """A recording in a file; see `live` for those that are not one."""
 
@@ -84,14 +96,7 @@ class VideoFile(VideoStream):
         super().__init__(path, fps, hint)
 
     def _open(self, path: Path) -> av.container.InputContainer:
-        try:
-            # An absolute name behind "file:" keeps FFmpeg from reading "a:b.mp4" as a protocol; the whitelist keeps
-            # playlists from reaching into the network.
-            return av.open(f"file:{path.absolute()}", metadata_errors="replace", options={"protocol_whitelist": "file"})
-        except PermissionError as error:
-            raise NotAVideoError(f"{path}: may not be read; change its permissions") from error
-        except (av.FFmpegError, ValueError) as error:
-            raise NotAVideoError(f"{path}: {_why_unreadable(path, error)}") from error
+        return open_container(path)
 
     def _missing_end(self) -> str | None:
         return missing_end(self.path, self._container.format.name)
@@ -100,7 +105,7 @@ class VideoFile(VideoStream):
         self._container.close()
 
     def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], np.ndarray | None]]]:
-        clock = Clock(self.fps, self._pauses_bound())
+        clock = self.clock(self.fps)
         start = end = None
         for frame in self._frames():
             end = clock.seconds(frame.time)
@@ -109,6 +114,11 @@ class VideoFile(VideoStream):
             yield end, partial(self._upright, frame)
         if start is not None:
             self._judge(end - start + clock.period_s)
+
+    def clock(self, rate: float) -> Clock:
+        """A clock for one of the file's streams, of so many frames a second, that believes the pauses the pictures'
+        own does."""
+        return Clock(rate, self._pauses_bound())
 
     def _pauses_bound(self) -> float | None:
         """The length the header states, of the whole file too; None where it is only read off the last timestamp."""

@@ -8,6 +8,7 @@ import numpy as np
 from ...extract.features import FaceFeatures
 from ..output.face_drawing import LINES, PUPILS
 from ..result import SpotResult
+from ..voice import is_heard
 
 _RUN_SLACK_S = 2e-4  # frames this near to even spacing are written as a run
 _PLACE_STEPS = 30_000  # of the picture's longer side: a fraction of a pixel
@@ -28,6 +29,7 @@ def page_data(result: SpotResult, features: FaceFeatures, *, with_mesh: bool) ->
         "frames": frame_times(timebase.frame_times),
         "curves": {name: _as_bytes(values) for name, values in curves.items()},
         "faceless": faceless_spans(result),
+        "voice": voice_spans(result),
         "events": [
             {
                 "type": s.type,
@@ -84,9 +86,17 @@ def _is_even(times: np.ndarray) -> bool:
 
 def faceless_spans(result: SpotResult) -> list[list[float]]:
     """[start, end] in seconds of every stretch without a usable face."""
-    missing = np.concatenate([[False], result.segment < 0, [False]]).astype(np.int8)
-    edges = np.flatnonzero(np.diff(missing))
+    return _spans(result.segment < 0, result.timebase.rate)
+
+
+def voice_spans(result: SpotResult) -> list[list[float]]:
+    """[start, end] in seconds of every stretch in which a voice is heard; none where no sound was listened to."""
     rate = result.timebase.rate
+    return [] if result.voice is None else _spans(is_heard(result.voice, rate), rate)
+
+
+def _spans(ticks: np.ndarray, rate: float) -> list[list[float]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], ticks, [False]]).astype(np.int8)))
     return [[round(a / rate, 3), round(b / rate, 3)] for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 

@@ -35,6 +35,7 @@ _HEADINGS = {
     "peak_motion": "peak motion, % IOD",
     "regions": "what moved",
     "speech": "speech",
+    "voiced": "speech and voice",
     "head_motion": "head turn",
 }
 _HIDDEN = {"video", "onset_frame", "apex_frame", "offset_frame"}
@@ -87,6 +88,7 @@ def write_report(
         data=data,
         weights=result.provenance.get("weights", ""),
         has_speech=result.speaking is not None,
+        has_voice=result.voice is not None,
     )  # fmt: skip
     _save(page, path)
 
@@ -123,9 +125,8 @@ def _event(row: dict[str, Any], spot: Any, strip: Filmstrip) -> dict[str, Any]:
 def _columns(result: SpotResult) -> list[tuple[str, str]]:
     """(name in a row, heading) of what the table shows; of those that only some results have, as they come."""
     names = list(result.rows()[0]) if result.spots else list(_HEADINGS)
-    if result.speaking is None and "speech" in names:
-        names.remove("speech")
-    return [(n, _HEADINGS.get(n, n.replace("_", " "))) for n in names if n not in _HIDDEN]
+    unknown = {name for name, curve in (("speech", result.speaking), ("voiced", result.voice)) if curve is None}
+    return [(n, _HEADINGS.get(n, n.replace("_", " "))) for n in names if n not in _HIDDEN | unknown]
 
 
 def _link(target: Path, page: Path) -> str:

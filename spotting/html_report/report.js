@@ -141,6 +141,12 @@
     g.clip();
     const pattern = g.createPattern(hatch(), "repeat");
     for (const [start, end] of data.faceless) band(start, end, pattern);
+    const strip = 5 * devicePixelRatio;
+    g.fillStyle = css("--voice");
+    for (const [start, end] of data.voice) {
+      const a = u.valToPos(start, "x", true);
+      g.fillRect(a, top + height - strip, Math.max(u.valToPos(end, "x", true) - a, 1), strip);
+    }
     for (const i of visible) {
       const [onset, apex, offset] = events[i].seconds, colour = css(`--${events[i].type}`);
       g.globalAlpha = 0.14;

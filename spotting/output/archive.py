@@ -45,7 +45,7 @@ def write_archive(result: SpotResult, path: str | os.PathLike[str]) -> None:
         "segment": result.segment,
         "frame_times": result.timebase.frame_times,
     }
-    arrays |= {name: curve for name in ("speaking", "scores") if (curve := getattr(result, name)) is not None}
+    arrays |= {name: curve for name in ("speaking", "scores", "voice") if (curve := getattr(result, name)) is not None}
     with replacing(path) as temporary, temporary.open("wb") as file:
         text = json.dumps(told)
         np.savez_compressed(file, told=np.array(text), seal=np.array(_seal(text, arrays)), **arrays)
@@ -82,6 +82,7 @@ def read_archive(path: str | os.PathLike[str]) -> SpotResult:
             tuple(Stimulus(**stimulus) for stimulus in told["stimuli"]),
             arrays.get("speaking"),
             arrays.get("scores"),
+            arrays.get("voice"),
         )
     except (FacespotError, OSError):
         raise

@@ -35,14 +35,22 @@ def account(result: SpotResult) -> dict[str, Any]:
 
 
 def render_json(result: SpotResult, path: Path) -> str:
-    """`account`, and under "spots" what a CSV row holds, to six decimals, and the explanations whole."""
+    """`account`, under "spots" what a CSV row holds, to six decimals, and the explanations whole; the curves of speech
+    that are known, `rate_hz` values a second, to three decimals."""
     _, rows = columns_and_rows(result)
     spots = [{k: round(v, 6) if isinstance(v, float) else v for k, v in row.items() if k != "video"} for row in rows]
     for spot, of in zip(spots, result.spots, strict=True):
         spot["explanation"] = None if of.explanation is None else of.explanation.to_dict()
     document = account(result)
     ending = {name: document.pop(name) for name in ("warnings", "provenance")}
-    return json.dumps(document | {"spots": spots} | ending, indent=2, ensure_ascii=False, default=_plain) + "\n"
+    text = json.dumps(document | {"spots": spots} | ending, indent=2, ensure_ascii=False, default=_plain)
+    curves = {name: curve for name in ("speaking", "voice") if (curve := getattr(result, name)) is not None}
+    if not curves:
+        return text + "\n"
+    # A curve a line: a number a line would bury the rest.
+    lines = [f'"rate_hz": {result.timebase.rate}']
+    lines += [f'"{name}": {json.dumps([round(float(v), 3) for v in curve])}' for name, curve in curves.items()]
+    return text.removesuffix("\n}") + "".join(f",\n  {line}" for line in lines) + "\n}\n"
 
 
 def _plain(value: Any) -> Any:

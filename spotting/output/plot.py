@@ -11,6 +11,7 @@ import numpy as np
 from ...files import replacing
 from ..intervals import EXPRESSION_TYPES, Spot
 from ..result import SpotResult
+from ..voice import is_heard
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +26,8 @@ MAX_ROWS = 24
 _WIDTH_IN = 12.0
 _ROW_IN = 1.5
 _STILLS_IN = 2.45
+_VOICE = "#009e73"
+_TOP, _VOICE_HIGH = 1.18, 0.1  # on the scale of the intensity; the second below zero, for the bar of the voice
 _MOMENTS = ("onset", "apex", "offset")
 
 
@@ -65,7 +68,7 @@ def draw(result: SpotResult, stills: Mapping[int, np.ndarray] | None = None) -> 
         _draw_row(axes, result, row * row_s, row * row_s + width_s)
     axes.set_xlabel("seconds")
     figure.suptitle(_title(result), x=0.055, y=1 - 0.12 / (sum(heights) + 1.1), ha="left", va="top", fontsize=11)
-    _legend(figure, sum(heights) + 1.1, with_threshold=result.min_confidence is not None)
+    _legend(figure, sum(heights) + 1.1, result.min_confidence is not None, result.voice is not None)
     return figure
 
 
@@ -83,7 +86,8 @@ def _draw_row(axes: "Axes", result: SpotResult, start_s: float, end_s: float) ->
     times = result.timebase.tick_times
     valid = result.segment >= 0
     axes.set_xlim(start_s, end_s)
-    axes.set_ylim(0, 1.18)
+    low = 0.0 if result.voice is None else -_VOICE_HIGH
+    axes.set_ylim(low, _TOP)
     axes.set_yticks([0, 0.5, 1])
     axes.set_ylabel("intensity", fontsize=9)
     axes.tick_params(labelsize=8)
@@ -99,6 +103,9 @@ def _draw_row(axes: "Axes", result: SpotResult, start_s: float, end_s: float) ->
     axes.plot(times, curve, color="#333333", lw=0.9)
     for kind, least in zip(EXPRESSION_TYPES, result.min_confidence or (), strict=False):
         axes.axhline(least, color=COLOURS[kind], lw=0.8, ls=":")
+    if result.voice is not None:
+        for first, end in _runs(is_heard(result.voice, result.timebase.rate)):
+            axes.axvspan(times[first] - half, times[end - 1] + half, ymax=0.6 * low / (low - _TOP), color=_VOICE, lw=0)
     for number, spot in enumerate(result.spots, 1):
         if spot.offset_s < start_s or spot.onset_s > end_s:
             continue
@@ -106,7 +113,8 @@ def _draw_row(axes: "Axes", result: SpotResult, start_s: float, end_s: float) ->
         axes.axvspan(spot.onset_s - half, spot.offset_s + half, color=colour, alpha=0.28, lw=0)
         # How sure it is, on the same scale as the line from which on one is reported.
         axes.hlines(spot.confidence, spot.onset_s - half, spot.offset_s + half, color=colour, lw=2)
-        axes.axvline(spot.apex_s, color=colour, lw=1.2, ls=(0, (3, 2)), ymax=1 / 1.18)
+        below, above = ((level - low) / (_TOP - low) for level in (0, 1))
+        axes.axvline(spot.apex_s, below, above, color=colour, lw=1.2, ls=(0, (3, 2)))
         if start_s <= spot.apex_s <= end_s:
             axes.text(spot.apex_s, 1.03, str(number), color=colour, ha="center", va="bottom", fontsize=8, weight="bold")
 
@@ -136,7 +144,7 @@ def _draw_stills(
                 axes.set_title(label, fontsize=9, loc="left", color=COLOURS[spot.type], pad=3)
 
 
-def _legend(figure: "Figure", height_in: float, with_threshold: bool) -> None:
+def _legend(figure: "Figure", height_in: float, with_threshold: bool, with_voice: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -146,6 +154,8 @@ def _legend(figure: "Figure", height_in: float, with_threshold: bool) -> None:
         Line2D([], [], color="#333333", lw=2, label="confidence"),
         Patch(facecolor="#eeeeee", edgecolor="#999999", hatch="///", lw=0, label="no usable face"),
     ]
+    if with_voice:
+        handles.append(Patch(facecolor=_VOICE, lw=0, label="voice heard"))
     if with_threshold:
         handles.insert(4, Line2D([], [], color="#333333", lw=0.8, ls=":", label="reported from"))
     anchor = (0.985, 1 - 0.05 / height_in)

@@ -16,6 +16,7 @@ from ...files import replacing
 from ..intervals import EXPRESSION_TYPES, ExpressionType
 from ..result import SpotResult
 from ..stimuli import Stimulus, stimuli_of
+from ..voice import agreement
 from .cells import delimited
 
 SUMMARY_COLUMNS: tuple[str, ...] = (
@@ -25,8 +26,10 @@ SUMMARY_COLUMNS: tuple[str, ...] = (
     "coverage",
     *(f"{kind}_{what}" for kind in EXPRESSION_TYPES for what in ("count", "per_min", "mean_duration_s", "mean_motion")),
     "speech",
+    "voiced",
     "warnings",
 )
+_ALWAYS = frozenset(SUMMARY_COLUMNS) - {"voiced"}
 
 
 def summary_rows(results: Iterable[SpotResult], stimuli: Sequence[Stimulus] = ()) -> list[dict[str, Any]]:
@@ -34,7 +37,8 @@ def summary_rows(results: Iterable[SpotResult], stimuli: Sequence[Stimulus] = ()
 
     `segment` is empty in the recording's own row and the stimulus's name in the others; a stimulus shown repeatedly has
     one row. An expression counts where its apex lies. None where there is nothing to take a mean of, or nothing known:
-    mean_motion without explanations, speech (share of the seen time) where the weights do not tell.
+    mean_motion without explanations, speech (share of the seen time) where the weights do not tell, voiced (the same
+    while a voice is heard) where no sound was listened to.
     """
     rows = []
     for result in results:
@@ -55,9 +59,10 @@ def write_summary(rows: Sequence[dict[str, Any]], path: str | os.PathLike[str]) 
     """`render_summary` in a file, atomically. Raises FileExistsError where that would replace another file, and another
     OSError where the folder cannot be written."""
     path = Path(path)
-    header, _, _ = render_summary(()).partition("\n")
     with suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as old:
-        if old.readline().rstrip("\n") != header:
+        header = old.readline().rstrip("\n").split(",")
+        # Earlier versions had fewer columns.
+        if header != [name for name in SUMMARY_COLUMNS if name in header or name in _ALWAYS]:
             raise FileExistsError(f"{path}: is there already and no summary that facespot wrote")
     with replacing(path) as temporary:
         temporary.write_text(render_summary(rows), encoding="utf-8", errors="surrogateescape", newline="")
@@ -80,6 +85,8 @@ def _row(
         row |= _of_type(kind, [r for r in rows if r["type"] == kind], minutes)
     speaking = result.speaking
     row["speech"] = float(speaking[seen].mean()) if speaking is not None and seen.any() else None
+    voiced = agreement(speaking, result.voice, result.timebase.rate)
+    row["voiced"] = float(voiced[seen].mean()) if voiced is not None and seen.any() else None
     row["warnings"] = " | ".join(result.warnings)
     return row
 

@@ -17,12 +17,13 @@ from facespot.extract.features import SNIPPET_STEPS, FaceFeatures
 from facespot.extract.regions import KEPT_MESH_POINTS
 from facespot.extract.timebase import Timebase
 from facespot.processes import PATIENCE_S, Finished, usable_cores
-from facespot.spotting import many
+from facespot.spotting import many, voice
 from facespot.spotting.explanations import Explanation, RegionMotion
 from facespot.spotting.intervals import Interval
 from facespot.spotting.output import formats as formats_module
 from facespot.spotting.output.formats import FORMATS
 from facespot.spotting.result import COLUMNS, SpotResult
+from media import noise, write_video
 
 INTERVALS = (Interval(15, 20, 40, "macro", 0.9), Interval(60, 63, 68, "micro", 0.4))
 
@@ -63,7 +64,7 @@ class Engine:
             raise self.weights_error
         return self
 
-    def spot(self, features, min_confidence=None, types=None):
+    def spot(self, features, min_confidence=None, types=None, voice=None):
         self.calls.append(("spot", min_confidence, types))
         spots = tuple(i.on(features.timebase, self.cut_off) for i in INTERVALS if types in (None, i.type))
         n = features.timebase.n_ticks
@@ -559,6 +560,31 @@ def test_mouths_that_talk_are_ignored_when_asked_for(engine, videos, monkeypatch
     assert ("1 expression of the mouth alone" in run.stderr) == bool(asked)
     with open(videos("clip.mp4")[0].replace(".mp4", ".spots.csv"), newline="") as file:
         assert len(list(csv.DictReader(file))) == rows
+
+
+@pytest.mark.parametrize("sources", [("clip.mp4", "--follow"), ("--camera", "0")], ids=" ".join)
+def test_what_is_followed_is_not_listened_to(sources):
+    run = spot("--voice", "on", *sources)
+    assert run.exit_code == 2
+    assert "--voice on wants a finished recording" in run.stderr
+
+
+def test_a_voice_without_its_extra_ends_the_command(engine, videos, monkeypatch):
+    monkeypatch.setattr(voice, "installed", lambda: False)
+    run = spot(*videos("a.mp4", "b.mp4"), "--voice", "on")
+    assert run.exit_code == errors.FacespotError.exit_code
+    assert run.stderr.count("pip install 'facespot[voice]'") == 1
+    assert engine.asked("extract") == []
+
+
+@pytest.mark.parametrize("command", [(), ("report",)], ids=["run", "report"])
+def test_a_recording_without_sound_cannot_be_listened_to(engine, tmp_path, monkeypatch, command):
+    monkeypatch.setattr(voice, "installed", lambda: True)
+    clip = write_video(tmp_path / "clip.mp4", noise(3))
+    run = spot(*command, clip, "--voice", "on")
+    assert run.exit_code == errors.FacespotError.exit_code
+    assert "clip.mp4: has no sound track to listen to" in run.stderr
+    assert engine.asked("extract") == []
 
 
 def test_completion_knows_commands_options_and_files():

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 import tempfile
 from dataclasses import replace
@@ -230,6 +231,25 @@ def test_keys_filters_and_neighbours(steady, chromium):
         page.keyboard.press("n")
         settled(page, 160)
         assert where.get_attribute("data-frame") == "160"
+
+
+def test_where_a_voice_is_heard_is_shown_and_told(steady, tmp_path):
+    _, result, features = steady
+    voice = np.zeros(features.timebase.n_ticks, np.float32)
+    voice[60:90] = 0.9
+    spots = tuple(replace(s, explanation=replace(s.explanation, voiced=0.25)) for s in result.spots)
+    path = tmp_path / "voice.html"
+    write_report(replace(result, voice=voice, spots=spots), features, path, ReportOptions(anonymous=True))
+    page = path.read_text()
+    assert json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])["voice"] == [[2.0, 3.0]]
+    assert page.count("with a voice 25 %") == sum(s.explanation is not None for s in result.spots)
+    assert '<span class="key voice">' in page
+    assert "speech and voice</th>" in page
+    write_report(result, features, path, ReportOptions(anonymous=True))
+    plain = path.read_text()
+    assert json.loads(re.search(r'id="data">(.*?)</script>', plain, re.S)[1])["voice"] == []
+    assert '<span class="key voice">' not in plain
+    assert "speech and voice</th>" not in plain
 
 
 def test_everything_has_a_name_for_a_screen_reader_and_can_be_reached_by_tab(steady, chromium):

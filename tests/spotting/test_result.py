@@ -48,9 +48,11 @@ def test_columns_are_of_one_kind_with_and_without_rows(intervals):
 
 
 def test_what_is_saved_is_read_back_whole(tmp_path):
+    n = make_result().timebase.n_ticks
     result = make_result(
         warnings=("damaged",), provenance={"a": [1, None]}, min_confidence=(0.7, 0.6), strongest=0.91, face=2,
-        stimuli=(Stimulus(0.0, 1.0, "calm"),), speaking=np.linspace(0, 1, make_result().timebase.n_ticks),
+        stimuli=(Stimulus(0.0, 1.0, "calm"),), speaking=np.linspace(0, 1, n),
+        voice=np.linspace(1, 0, n, dtype=np.float32),
     )  # fmt: skip
     again = SpotResult.load(result.save(tmp_path / "clip.npz"))
     for name in (
@@ -68,7 +70,23 @@ def test_what_is_saved_is_read_back_whole(tmp_path):
     np.testing.assert_array_equal(again.intensity, result.intensity)
     np.testing.assert_array_equal(again.segment, result.segment)
     np.testing.assert_array_equal(again.speaking, result.speaking)
+    np.testing.assert_array_equal(again.voice, result.voice)
     np.testing.assert_array_equal(again.timebase.frame_times, result.timebase.frame_times)
+
+
+def test_results_saved_before_there_was_a_voice_are_read(tmp_path):
+    result = talked("lower lip")
+    path = result.save(tmp_path / "clip.npz")
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name not in ("told", "seal")}
+        told = json.loads(str(file["told"]))
+    for spot in told["spots"]:
+        del spot["explanation"]["voiced"]
+    text = json.dumps(told)
+    np.savez_compressed(path, told=np.array(text), seal=np.array(archive._seal(text, arrays)), **arrays)
+    again = SpotResult.load(path)
+    assert again.voice is None
+    assert again.spots == result.spots
 
 
 def test_files_that_are_no_results_are_refused(tmp_path):
@@ -158,10 +176,10 @@ def test_the_hint_is_for_results_without_rows():
     assert "no candidate" in make_result((), min_confidence=(0.5, 0.5)).hint()
 
 
-def talked(*regions, speech=0.9):
+def talked(*regions, speech=0.9, voiced=None):
     """A result with one expression in which these regions moved."""
     moved = tuple(RegionMotion(region, "middle", 0.0, 2.0, 2.0) for region in regions)
-    why = Explanation(moved, "", 2.0, 1.0, None, None, 0.0, 0.0, speech, ())
+    why = Explanation(moved, "", 2.0, 1.0, None, None, 0.0, 0.0, speech, (), voiced)
     result = make_result(INTERVALS[:1], min_confidence=(0.5, 0.5), strongest=0.91)
     spots = tuple(replace(spot, explanation=why) for spot in result.spots)
     return replace(result, spots=spots, speaking=np.full(result.timebase.n_ticks, 0.9))
@@ -171,8 +189,18 @@ def test_what_moves_the_mouth_alone_while_talking_can_be_left_out():
     result = talked("mouth corner", "lower lip", "chin").without_speech()
     assert result.spots == ()
     assert result.warnings == ("1 expression of the mouth alone, while talking, left out",)
-    assert result.provenance["ignored_speech"] == {"share": 0.5, "left_out": 1}
+    assert result.provenance["ignored_speech"] == {"share": 0.5, "by": "mouth", "left_out": 1}
     assert result.hint() is None
+
+
+@pytest.mark.parametrize(("voiced", "left"), [(0.0, 1), (0.4, 1), (0.5, 0), (None, 1)])
+def test_where_the_sound_was_listened_to_mouth_and_voice_have_to_agree(voiced, left):
+    result = talked("lower lip", voiced=voiced)
+    result = replace(result, voice=np.zeros(result.timebase.n_ticks)).without_speech()
+    assert len(result.spots) == left
+    assert result.provenance["ignored_speech"] == {"share": 0.5, "by": "mouth and voice", "left_out": 1 - left}
+    told = ("1 expression of the mouth alone, while talking and heard, left out",)
+    assert result.warnings == told[: 1 - left]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 from xml.etree import ElementTree as ET
@@ -25,6 +26,8 @@ from facespot.errors import FacespotError
 from facespot.extract.timebase import Timebase
 from facespot.files import replacing
 from facespot.spotting.columns import DESCRIBED
+from facespot.spotting.datasets.spot_tables import read_spots
+from facespot.spotting.explanations import Explanation
 from facespot.spotting.intervals import EXPRESSION_TYPES, CutOff, Interval
 from facespot.spotting.output.cells import guarded, unguarded
 from facespot.spotting.output.formats import FORMATS, WRITERS, Writer, get_writer
@@ -165,6 +168,27 @@ class TestFormulas:
         assert unguarded(guarded(text)) == text
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_the_share_with_a_voice_is_read_back(name, tmp_path):
+    """Empty where nobody listened, and a column that is not there in tables of before."""
+    moved = (Explanation((), "", 2.0, 1.0, None, None, 0.0, 0.0, 0.9, (), voiced) for voiced in (0.625, None))
+    result = make_result()
+    spots = tuple(replace(s, explanation=e) for s, e in zip(result.spots, moved, strict=True))
+    frame = read_spots(written(name, replace(result, spots=spots), tmp_path))
+    assert frame["voiced"].dtype == "float64"
+    assert frame["voiced"].iloc[0] == 0.625
+    assert np.isnan(frame["voiced"].iloc[1])
+    assert frame["speech"].tolist() == [0.9, 0.9]
+
+
+def test_tables_of_before_there_was_a_voice_are_read(tmp_path):
+    path = tmp_path / "clip.spots.csv"
+    path.write_text("video,type,onset_s,offset_s,speech\na.mp4,macro,1.000,2.000,0.500\n")
+    frame = read_spots(path)
+    assert list(frame.columns) == ["video", "type", "onset_s", "offset_s", "speech"]
+    assert frame["speech"].tolist() == [0.5]
+
+
 class TestJson:
     def test_adds_how_it_came_about(self):
         result = make_result(warnings=("damaged",), provenance={"weights": "abc", "threshold": np.float32(0.5)})
@@ -179,6 +203,18 @@ class TestJson:
             "onset_frame": 100, "apex_frame": 102, "offset_frame": 107, "confidence": 0.5,
         }  # fmt: skip
         assert document["spots"][1] | expected == document["spots"][1]
+
+    def test_curves_of_speech_come_a_line_each_and_only_where_they_are_known(self):
+        n = make_result().timebase.n_ticks
+        speaking, voice = np.linspace(0, 1, n, dtype=np.float32), np.linspace(1, 0, n, dtype=np.float32)
+        text = render("json", make_result(speaking=speaking, voice=voice))
+        document = json.loads(text)
+        assert document["rate_hz"] == 30.0
+        for name, curve in (("speaking", speaking), ("voice", voice)):
+            np.testing.assert_allclose(document[name], curve, atol=6e-4)
+            assert sum(line.startswith(f'  "{name}": [') for line in text.splitlines()) == 1
+        assert set(document) - set(json.loads(render("json", make_result()))) == {"rate_hz", "speaking", "voice"}
+        assert "voice" not in json.loads(render("json", make_result(speaking=speaking)))
 
     def test_refuses_what_it_cannot_record(self):
         with pytest.raises(TypeError, match="object"):

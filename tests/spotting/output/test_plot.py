@@ -53,6 +53,19 @@ def test_bands_lie_where_the_intervals_and_the_gap_are():
     assert np.isfinite(curve[181:]).all()
 
 
+def test_a_bar_below_the_curve_tells_where_a_voice_is_heard():
+    result = make_result(intervals=[Interval(30, 40, 60, "macro")])
+    heard = np.zeros(result.timebase.n_ticks)
+    heard[90:121], heard[125:151] = 0.9, 0.7  # the pause between is too short to count
+    figure = plotting.draw(dataclasses.replace(result, voice=heard))
+    (axes,) = figure.axes
+    bar, _ = axes.patches
+    assert (bar.get_x(), bar.get_x() + bar.get_width()) == pytest.approx((3 - 0.5 / 30, 5 + 0.5 / 30))
+    assert axes.transAxes.transform((0, bar.get_height()))[1] < axes.transData.transform((0, 0))[1]
+    assert "voice heard" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "voice heard" not in [text.get_text() for text in plotting.draw(result).legends[0].get_texts()]
+
+
 def test_result_without_anything_is_drawn():
     (axes,) = plotting.draw(make_result(gap=(0, 300))).axes
     assert spans(axes)[0][2] == "///"

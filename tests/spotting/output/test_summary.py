@@ -9,7 +9,7 @@ from facespot.errors import AnnotationError
 from facespot.extract.timebase import Timebase
 from facespot.spotting.datasets.stimuli import read_stimuli
 from facespot.spotting.intervals import Interval
-from facespot.spotting.output.summary import SUMMARY_COLUMNS, render_summary, summary_rows
+from facespot.spotting.output.summary import SUMMARY_COLUMNS, render_summary, summary_rows, write_summary
 from facespot.spotting.result import SpotResult
 from facespot.spotting.stimuli import Stimulus, stimuli_of, stimulus_at
 
@@ -90,6 +90,30 @@ def test_the_file_is_a_table_that_survives_odd_names():
     (read,) = csv.DictReader(io.StringIO(render_summary(rows)))
     assert list(read) == list(SUMMARY_COLUMNS)
     assert (read["video"], read["macro_per_min"], read["speech"]) == ('\'=a, "b".mp4', "4.000", "")
+
+
+def test_voiced_time_is_what_mouth_and_voice_agree_on():
+    """30 s with a face; the mouth moves in the first 6 of them, a voice is heard from second 3 to 9 and at 40."""
+    ticks = np.arange(1800) / 30
+    speaking = np.where(ticks < 6, 0.9, 0.1)
+    voice = np.where((ticks >= 3) & (ticks < 9) | (ticks > 40), 0.8, 0.0)
+    (row,) = summary_rows([make_result(speaking=speaking, voice=voice)])
+    assert row["voiced"] == pytest.approx(0.1)
+    assert summary_rows([make_result(speaking=speaking)])[0]["voiced"] is None
+    assert summary_rows([make_result(voice=voice)])[0]["voiced"] is None
+
+
+def test_a_summary_of_an_earlier_version_is_replaced_and_no_other_table(tmp_path):
+    rows, path = summary_rows([make_result()]), tmp_path / "summary.csv"
+    earlier = ",".join(name for name in SUMMARY_COLUMNS if name != "voiced")
+    for header in (",".join(SUMMARY_COLUMNS), earlier):
+        path.write_text(header + "\nold\n")
+        write_summary(rows, path)
+        assert path.read_text() == render_summary(rows)
+    for header in ("video", "video,segment,warnings", earlier + ",mine", ",".join(reversed(SUMMARY_COLUMNS)), ""):
+        path.write_text(header + "\nmine\n")
+        with pytest.raises(FileExistsError):
+            write_summary(rows, path)
 
 
 class TestStimuli:
