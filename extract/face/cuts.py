@@ -25,13 +25,16 @@ def thumbnail(gray: np.ndarray) -> np.ndarray:
 
 def standardised(picture: np.ndarray) -> np.ndarray:
     """Zero mean and unit variance, which exposure and contrast do not change."""
-    picture = np.asarray(picture, dtype=np.float32)
-    return (picture - picture.mean()) / np.sqrt(picture.var() + _NOISE_VARIANCE)
+    centred = np.asarray(picture, dtype=np.float32)
+    centred = centred - centred.mean()
+    variance = np.vdot(centred, centred) / centred.size  # in a fraction of the time of `var` on pictures this small
+    return centred / np.sqrt(variance + _NOISE_VARIANCE)
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:
     """Half the mean squared difference of two standardised pictures: 0 the same, 1 unrelated, more if opposite."""
-    return float(np.mean((a - b) ** 2) / 2)
+    change = a - b
+    return float(np.vdot(change, change) / change.size / 2)
 
 
 def _panned_difference(a: np.ndarray, b: np.ndarray) -> float:

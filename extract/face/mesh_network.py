@@ -8,6 +8,7 @@ here, after `mediapipe/util/tflite/operations`. The answers are the graph's, for
 
 import struct
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class MeshNetwork:
     """The attention mesh on one square picture of a face. Not for several threads at once."""
 
     def __init__(self) -> None:
-        first, heads, windows = _taken_apart(mediapipe_file("face_landmark/face_landmark_with_attention.tflite"))
+        first, heads, windows = _taken_apart()
         self._first, self._heads = Network(first), Network(heads)
         self._windows = _Windows(windows)
 
@@ -100,7 +101,8 @@ class _Windows:
         return np.einsum("wpk,wpkc->wpc", shares, cells).reshape(-1, 1, self._side, self._side, channels)
 
 
-def _taken_apart(file: bytes) -> tuple[bytes, bytes, list[dict[str, Any]]]:
+@cache  # a recording needs two: one to follow, one to check who is there
+def _taken_apart() -> tuple[bytes, bytes, list[dict[str, Any]]]:
     """The attention mesh's file as two that any runtime of TensorFlow Lite knows all operations of.
 
     Gives the network up to the feature map, mesh and flag; the heads, from windows to refined points in them; and the
@@ -109,6 +111,7 @@ def _taken_apart(file: bytes) -> tuple[bytes, bytes, list[dict[str, Any]]]:
     from ai_edge_litert import schema_py_generated as schema
     from flatbuffers import flexbuffers
 
+    file = mediapipe_file("face_landmark/face_landmark_with_attention.tflite")
     model = schema.Model.GetRootAsModel(file, 0)
     graph = model.Subgraphs(0)
     names = [model.OperatorCodes(i).CustomCode() for i in range(model.OperatorCodesLength())]
