@@ -4,9 +4,8 @@
 
 Every face is filmed in several takes, each in a size, pose, light, white balance, sharpness and compression of its own
 and with expressions, by the renderer of `spotting.simulation`. A take is what the scan sees of one shot: four looks, a
-quarter second apart. A pair of takes stands for a cut: `subjects.join` is asked whether the second shows the person of
-the first. Missed: takes of one picture that are not joined. False: takes of different people that are. With the first
-take cut to one look, or whole.
+quarter second apart. `subjects.join` is asked whether a take shows the person of one earlier take, or of four, drawn
+at random. Missed: takes of one picture that are not joined. False: takes of different people that are.
 
 The faces are the astronaut of scikit-image and all that are found in the pictures of a folder. Pictures named
 `name.jpg`, `name@2.jpg` are of one person on different days, which is counted apart.
@@ -41,6 +40,7 @@ SMALLEST_FACE = 45.0  # pixels of a detection; below it a picture is no portrait
 _CANVAS = SceneOptions(size=(480, 480), face_width=0.2)  # on which a still is animated before it is filmed
 _FACE_PER_IOD = 2.2
 _CUT_S = 100.0  # time of the take after the cut
+_DRAWS = 5  # of earlier takes, for each later one
 _ASIDE = 10_000.0  # pixels; so far away that no likeness in place is asked for
 
 
@@ -119,32 +119,31 @@ def track_of(looks: list[Look], start_s: float, shift: float) -> Track:
     return track
 
 
-def are_joined(before: Track, after: Track) -> bool:
-    people = [[before]]
+def are_joined(person: list[Track], after: Track) -> bool:
+    people = [[*person]]
     join(after, people, [_CUT_S])
     return len(people) == 1
 
 
-def measure(takes: dict[str, list[list[Look]]], n_before: int) -> dict[str, tuple[int, int]]:
-    """How many pairs of takes are joined, and of how many, with `n_before` looks before the cut: for each kind."""
+def measure(takes: dict[str, list[list[Look]]], n_before: int, rng: np.random.Generator) -> dict[str, tuple[int, int]]:
+    """How many takes are joined to a face of which `n_before` others were seen, and of how many: for each kind."""
     counts = dict.fromkeys(("same", "other day", "different"), (0, 0))
-    named = [
-        (name, track_of(take[:n_before], 0.0, 0.0), track_of(take, _CUT_S, _ASIDE))
-        for name, of_face in takes.items()
-        for take in of_face
-        if take
-    ]
-    for (name, before, _), (other, _, after) in itertools.permutations(named, 2):
+    before = {name: [track_of(t, 10.0 * i, 0.0) for i, t in enumerate(seen)] for name, seen in takes.items()}
+    after = {name: [track_of(t, _CUT_S, _ASIDE) for t in seen] for name, seen in takes.items()}
+    for name, other in itertools.product(takes, takes):
         one = name.split("@")[0] == other.split("@")[0]
         kind = "same" if name == other else "other day" if one else "different"
-        joined, pairs = counts[kind]
-        counts[kind] = joined + are_joined(before, after), pairs + 1
+        for (number, track), _ in itertools.product(enumerate(after[other]), range(_DRAWS)):
+            known = [t for i, t in enumerate(before[name]) if name != other or i != number]
+            chosen = [known[i] for i in rng.permutation(len(known))[:n_before]]
+            joined, pairs = counts[kind]
+            counts[kind] = joined + are_joined(chosen, track), pairs + 1
     return counts
 
 
 @click.command(help=__doc__)
 @click.option("--faces", type=click.Path(exists=True, file_okay=False, path_type=Path), help="folder of face pictures")
-@click.option("--takes", default=10, show_default=True, type=click.IntRange(2), help="of every face")
+@click.option("--takes", default=10, show_default=True, type=click.IntRange(5, 10), help="of every face")
 @click.option("--seed", default=0, show_default=True)
 def main(faces: Path | None, takes: int, seed: int) -> None:
     filmed: dict[str, list[list[Look]]] = {}
@@ -153,12 +152,13 @@ def main(faces: Path | None, takes: int, seed: int) -> None:
             rng = np.random.default_rng([seed, number])
             camera = Camera(still, _CANVAS)
             warp = FaceWarp(camera.still)
-            filmed[name] = [looks_at(film_take(still, camera, warp, rng), finder, check) for _ in range(takes)]
+            seen = [looks_at(film_take(still, camera, warp, rng), finder, check) for _ in range(takes)]
+            filmed[name] = [looks for looks in seen if looks]
     people = len({name.split("@")[0] for name in filmed})
     click.echo(f"{len(filmed)} faces of {people} people, {takes} takes each")
-    click.echo("looks before the cut   missed joins        false joins         other days joined")
-    for n_before in (1, LOOKS):
-        counts = measure(filmed, n_before)
+    click.echo("takes before the cut   missed joins        false joins         other days joined")
+    for n_before in (1, 4):
+        counts = measure(filmed, n_before, np.random.default_rng(seed))
         missed = counts["same"][1] - counts["same"][0], counts["same"][1]
         cells = (missed, counts["different"], counts["other day"])
         click.echo(f"{n_before:<23}" + "".join(f"{_share(*cell):<20}" for cell in cells).rstrip())
