@@ -48,6 +48,7 @@ _NAMES = {
 HEADINGS = frozenset(name for names in _NAMES.values() for name in names)
 _OPTIONAL = [name for name in _NAMES if name != "type"]
 _MISSING = ("n/a", "nan", "none", "na")
+_SHOWN = 40  # characters of a heading in a message
 _NOT_CODED = "-1"  # an apex in the sheets of data sets
 _ENDS = (
     "onset and offset (onset_s and offset_s in seconds, onset_frame and offset_frame, or onset and duration; "
@@ -150,8 +151,9 @@ def _columns(sheet: Sheet) -> set[str]:
 
 
 def _not_a_table(sheet: Sheet, missing: list[str]) -> AnnotationError:
-    names = [str(value).strip() for value in (sheet.rows[0] if sheet.rows else ()) if value is not None]
-    there = ", ".join(names[:20]) or "none"
+    names = [" ".join(str(value).split()) for value in (sheet.rows[0] if sheet.rows else ()) if value is not None]
+    # A quotation mark that is never closed puts the whole file into one of them.
+    there = ", ".join(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..." for name in names[:20]) or "none"
     return AnnotationError(
         f"{sheet.file}: is this a table of intervals? column missing: {'; '.join(missing)}; the columns are: {there}"
     )

@@ -47,6 +47,7 @@ def test_our_own_csv_and_both_submission_formats_mean_the_same(tmp_path):
         ("video,type\nv,me\n", r".*column missing: onset and offset .*the columns are: video, type"),
         ("video,onset,offset\nv,1,2\n", r".*column missing: type .*the columns are: video, onset, offset"),
         ("", r".*column missing: type .*the columns are: none"),
+        ('video,"type\nv,me\n' + "v,me\n" * 30, r".*the columns are: video, type v,me v,me[ v,me]+\.\.\.$"),
         ("frame,x,y\n1,2,3\n", r"is this a table of intervals\? column missing: type .*; onset and offset"),
         ("video,type,onset,offset\nv,me,1," + "2" * 200_000 + "\n", r"line 2: field larger than"),
     ],

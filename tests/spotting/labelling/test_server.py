@@ -6,6 +6,10 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
+pytest.importorskip("starlette", reason="needs facespot[label]")
+pytest.importorskip("uvicorn", reason="needs facespot[label]")
 from facespot.spotting.labelling import server
 
 
