@@ -7,7 +7,7 @@ import numpy as np
 
 from ..regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS
 from .mesh_reader import MeshReader
-from .square import CROP_PER_DETECTION, TurnedSquare, square_crop
+from .square import CROP_PER_DETECTION, TurnedSquare, part_of
 from .subjects import SMALLEST_EYE_DISTANCE
 
 # The crop. MediaPipe's own tracker reads 1.5 times the mesh's extent, so this leaves room for motion before a move.
@@ -17,6 +17,8 @@ _MOVE_RATIO = 1.25  # change of face size before it does
 _RELOOK_SHIFT = 0.04  # mesh extents a face may move between two readings that agree
 _MOST_READS = 4
 _SMALLEST_READ, _LARGEST_READ = 256, 384  # pixels across the crop as it is read, 192 of them
+
+_INTERPOLATED = 3  # pixels around a square that interpolating, twice, may look at
 
 _MOST_OUTSIDE = 0.2  # share of the points that matter that may lie outside the picture
 _NEEDED_POINTS = np.array(sorted({*RIGID_MESH_POINTS, *(p for points in ROI_MESH_POINTS.values() for p in points)}))
@@ -75,6 +77,7 @@ class SubjectMesh:
         self._crop: tuple[float, float, float] | None = None  # centre x, centre y, side
         self._square: TurnedSquare | None = None  # where in the crop the face was last seen
         self._box: np.ndarray | None = None
+        self._canvas = np.empty((0, 0, 3), np.uint8)  # the crop as far as it is looked at
 
     def __enter__(self) -> "SubjectMesh":
         return self
@@ -148,12 +151,22 @@ class SubjectMesh:
         # A whole number of pixels is averaged into one first, which is fast and keeps fine texture from aliasing; what
         # remains, less than half, is interpolated. An area average over broken pixels alone took longer than the mesh.
         shrink = max(int(side // _LARGEST_READ), 1)
-        crop, left, top = square_crop(rgb, x, y, shrink * round(side / shrink))
-        side = crop.shape[0]
+        shrunk = max(round(side / shrink), 2)
+        side = shrink * shrunk
+        left, top = round(x - side / 2), round(y - side / 2)
+        read = int(np.clip(shrunk, _SMALLEST_READ, _LARGEST_READ))
+        if self._canvas.shape[0] != shrunk:
+            self._canvas = np.empty((shrunk, shrunk, 3), np.uint8)
+        # Where the square is known already, nothing else of the crop is looked at; what it shows there is of no matter.
+        columns, rows = _shown(self._square, read, shrunk)
+        width, height = columns.stop - columns.start, rows.stop - rows.start
+        across, down = left + shrink * columns.start, top + shrink * rows.start
+        part = part_of(rgb, across, down, shrink * width, shrink * height)
         if shrink > 1:
-            crop = cv2.resize(crop, (side // shrink, side // shrink), interpolation=cv2.INTER_AREA)
-        read = int(np.clip(crop.shape[0], _SMALLEST_READ, _LARGEST_READ))
-        if read != crop.shape[0]:
+            part = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+        self._canvas[rows, columns] = part
+        crop = self._canvas
+        if read != shrunk:
             crop = cv2.resize(crop, (read, read), interpolation=cv2.INTER_LINEAR)
         square = self._square or self._reader.find(crop)
         landmarks = None if square is None else self._reader.read(crop, square)
@@ -162,6 +175,18 @@ class SubjectMesh:
             return None
         self._square = TurnedSquare.around_mesh(landmarks)
         return landmarks * np.float32(side / read) + np.array([left, top, 0], dtype=np.float32)
+
+
+def _shown(square: TurnedSquare | None, read: int, pixels: int) -> tuple[slice, slice]:
+    """Columns and rows, of `pixels` each, that a square shows of a crop in which it lies, of `read` across; all without
+    one."""
+    if square is None:
+        return slice(0, pixels), slice(0, pixels)
+    edges = np.array(square.reach())
+    low, high = ((edges[:2] - _INTERPOLATED) * (pixels / read), (edges[2:] + _INTERPOLATED) * (pixels / read))
+    first = np.clip(np.floor(low).astype(int), 0, pixels - 1)
+    end = np.clip(np.ceil(high).astype(int), first + 1, pixels)
+    return slice(int(first[0]), int(end[0])), slice(int(first[1]), int(end[1]))
 
 
 def has_moved(face: np.ndarray, before: np.ndarray) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import cv2
 import numpy as np
 
 from .litert import Network
@@ -19,6 +20,7 @@ from .mediapipe_graphs import mediapipe_file
 N_MESH_POINTS = 478
 NETWORK_PIXELS = 192  # side of the picture it reads
 
+_SHARES = np.arange(256, dtype=np.float32) * np.float32(1 / 255)  # of full brightness; a table is quicker than NumPy
 _N_PLAIN = 468  # points of the mesh without irises
 # The heads in the file's order: the window each reads (0 lips, 1 and 2 the eyes left and right in the image) and the
 # points it gives, None for those its window is cut around.
@@ -38,7 +40,7 @@ class MeshNetwork:
 
     def __call__(self, picture: np.ndarray) -> tuple[np.ndarray, float]:
         """(478, 3) float32 x, y, z in pixels of the (192, 192, 3) RGB picture, and how surely it is a face, 0 to 1."""
-        mesh, flag, features = self._first(picture[None] * np.float32(1 / 255))
+        mesh, flag, features = self._first(cv2.LUT(picture, _SHARES)[None])
         points = np.empty((N_MESH_POINTS, 3), np.float32)
         points[:_N_PLAIN] = mesh.reshape(_N_PLAIN, 3)
         placed = self._windows.around(points[:_N_PLAIN, :2])

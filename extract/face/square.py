@@ -16,17 +16,27 @@ _TO_NETWORK = np.float32([-NETWORK_PIXELS / 2, -NETWORK_PIXELS / 2, 0])
 
 def square_crop(rgb: np.ndarray, centre_x: float, centre_y: float, side: float) -> tuple[np.ndarray, int, int]:
     """A square part of a picture, edge pixels repeated beyond its border: crop, left, top (which may be negative)."""
-    height, width = rgb.shape[:2]
     side = max(round(side), 2)
     left, top = round(centre_x - side / 2), round(centre_y - side / 2)
-    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
-    x0, y0 = min(x0, width - 1), min(y0, height - 1)
-    x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
+    return part_of(rgb, left, top, side, side), left, top
+
+
+def part_of(rgb: np.ndarray, left: int, top: int, width: int, height: int) -> np.ndarray:
+    """(height, width, 3) of a picture, which it may reach beyond: there its edge pixels are repeated."""
+    (y0, y1, above), (x0, x1, before) = (
+        _inside(top, height, rgb.shape[0]),
+        _inside(left, width, rgb.shape[1]),
+    )
     part = rgb[y0:y1, x0:x1]
-    pads = (max(-top, 0), side - (y1 - y0) - max(-top, 0), max(-left, 0), side - (x1 - x0) - max(-left, 0))
-    if any(pads):
-        part = cv2.copyMakeBorder(part, *(max(p, 0) for p in pads), cv2.BORDER_REPLICATE)
-    return part, left, top
+    pads = (above, height - above - (y1 - y0), before, width - before - (x1 - x0))
+    return cv2.copyMakeBorder(part, *pads, cv2.BORDER_REPLICATE) if any(pads) else part
+
+
+def _inside(start: int, length: int, size: int) -> tuple[int, int, int]:
+    """First and end of the pixels of a stretch that lie in the picture, at least one, and how many come before them."""
+    first = min(max(start, 0), size - 1)
+    end = max(min(start + length, size), first + 1)
+    return first, end, min(first - min(start, first), length - (end - first))
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,11 @@ class TurnedSquare:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
+
+    def reach(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of the pixels that it lies in."""
+        half = self.side / 2 * (abs(np.cos(self.turn)) + abs(np.sin(self.turn)))
+        return self.centre_x - half, self.centre_y - half, self.centre_x + half, self.centre_y + half
 
     def into_picture(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) float32 points of the cut in pixels of the picture, depth in the same unit."""

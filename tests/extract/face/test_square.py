@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from facespot.extract.face.mesh_network import NETWORK_PIXELS
-from facespot.extract.face.square import TurnedSquare
+from facespot.extract.face.square import TurnedSquare, part_of
 
 SPOTS = np.array([[60.0, 70.0], [130.0, 60.0], [100.0, 140.0]])  # x, y in the cut
 
@@ -51,3 +51,22 @@ def test_the_square_around_a_face_turns_with_it_and_keeps_its_eyes_level():
         assert square.turn == pytest.approx(angle, abs=1e-5)
         extent = np.ptp(turned[:, :2], axis=0).max()
         assert square.side == pytest.approx(1.5 * extent, rel=1e-5)
+
+
+@pytest.mark.parametrize(("left", "top"), [(-9, 3), (25, -4), (26, 17), (-50, 40), (60, -70), (3, 2)])
+def test_a_part_beyond_the_picture_repeats_its_edge(left, top):
+    rgb = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
+    rows, columns = np.clip(np.arange(top, top + 7), 0, 19), np.clip(np.arange(left, left + 11), 0, 29)
+    np.testing.assert_array_equal(part_of(rgb, left, top, 11, 7), rgb[rows][:, columns])
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.7, -1.4])
+def test_nothing_is_looked_at_out_of_a_squares_reach(turn):
+    rgb = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
+    square = TurnedSquare(140.3, 90.8, 70.0, turn)
+    left, top, right, bottom = np.array(square.reach()).astype(int) + np.array([-1, -1, 2, 2])
+    other = np.zeros_like(rgb)
+    other[top:bottom, left:right] = rgb[top:bottom, left:right]
+    np.testing.assert_array_equal(square.cut(other), square.cut(rgb))
+    other[top + 4 : bottom - 4, left + 4 : right - 4] = 0
+    assert not np.array_equal(square.cut(other), square.cut(rgb))
