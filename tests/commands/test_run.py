@@ -34,6 +34,7 @@ class Engine:
 
     calls: list[tuple] = field(default_factory=list)
     must_store: list[bool] = field(default_factory=list)
+    voices: list = field(default_factory=list)
     failures: dict[str, Exception] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     weights_error: Exception | None = None
@@ -66,6 +67,7 @@ class Engine:
 
     def spot(self, features, min_confidence=None, types=None, voice=None):
         self.calls.append(("spot", min_confidence, types))
+        self.voices.append(voice)
         spots = tuple(i.on(features.timebase, self.cut_off) for i in INTERVALS if types in (None, i.type))
         n = features.timebase.n_ticks
         return SpotResult(
@@ -575,6 +577,21 @@ def test_a_voice_without_its_extra_ends_the_command(engine, videos, monkeypatch)
     assert run.exit_code == errors.FacespotError.exit_code
     assert run.stderr.count("pip install 'facespot[voice]'") == 1
     assert engine.asked("extract") == []
+
+
+@pytest.mark.parametrize("choice", ["auto", "off"])
+def test_every_recording_is_listened_to_as_it_was_asked_for(engine, videos, monkeypatch, choice):
+    asked, heard = [], {}
+
+    def listen(path, timebase, how, progress):
+        progress()
+        asked.append((path.name, timebase.n_ticks, how))
+        return heard.setdefault(path.name, voice.Voice(np.ones(timebase.n_ticks), {}))
+
+    monkeypatch.setattr(voice, "listen", listen)
+    spot(*videos("a.mp4", "b.mp4"), *(("--voice", choice) if choice != "auto" else ()))
+    assert asked == [(name, 100, choice) for name in ("a.mp4", "b.mp4")]
+    assert engine.voices == [heard["a.mp4"], heard["b.mp4"]]
 
 
 @pytest.mark.parametrize("command", [(), ("report",)], ids=["run", "report"])
