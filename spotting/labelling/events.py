@@ -198,6 +198,11 @@ def events_of_header(path: str | Path, header: Mapping[str, Any]) -> tuple[Coded
         found = tuple(event_from_json(record) for record in header["machine"])
         for event in found:
             _check(event, header["frames"])
+            if event.confidence is not None and type(event.confidence) not in (int, float):
+                raise ActError("a confidence is a number")
+        numbers = [event.id for event in found]
+        if any(type(number) is not int for number in numbers) or len(set(numbers)) < len(numbers):
+            raise ActError("each event has a number of its own")
     except (KeyError, TypeError, ActError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:100]
         raise AnnotationError(f"{path}, line 1: damaged ({reason}); restore it from a copy") from error

@@ -8,6 +8,8 @@ from facespot.errors import AnnotationError, FacespotError
 from facespot.spotting.labelling.journal import Journal, read_journal
 from facespot.spotting.labelling.recording import coded_by
 
+EVENT = {"id": 1, "onset": 5, "apex": 6, "offset": 9, "type": "macro"}
+
 
 def test_acts_come_back_in_order(tmp_path):
     path = tmp_path / "clip.labels.jsonl"
@@ -108,6 +110,21 @@ def test_a_damaged_header_is_named(tmp_path, header):
     journal.close()
     with pytest.raises(AnnotationError, match=r"line [12]: "):
         coded_by(path)
+
+
+@pytest.mark.parametrize(
+    "machine", [[{**EVENT, "id": {}}], [{**EVENT, "id": "1"}], [EVENT, EVENT], [{**EVENT, "confidence": "high"}]]
+)
+def test_a_damaged_event_of_the_machine_is_named(tmp_path, machine):
+    path = tmp_path / "clip.labels.jsonl"
+    for found, told in (([EVENT], None), (machine, r"line 1: damaged \(ActError: ")):
+        path.unlink(missing_ok=True)
+        Journal.open(path, {"machine": found, "frames": 90, "mode": "open"}).close()
+        if told is None:
+            coded_by(path)
+        else:
+            with pytest.raises(AnnotationError, match=told):
+                coded_by(path)
 
 
 def test_a_line_that_is_nested_without_end_is_damage(tmp_path):
