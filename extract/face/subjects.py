@@ -26,6 +26,7 @@ _RETURN_GAP_S = 2.0  # absence after which a face in the old place needs a liken
 _SAME_FACE = 0.8  # likeness of two portraits: 99.9 % of pairs of different people stay below it
 _SAME_FACE_IN_PLACE = 0.6
 _SAME_LOOKS = 0.8  # resemblance of two views of one person in different shots; see benchmarks/same_person.py
+_NOT_OTHER_LOOKS = 0.75  # below it a likeness in another shot or place is of two people
 _CLEARLY = 0.05  # by which one person's must exceed anyone else's
 _FEWEST_LOOKS = 2  # a face seen once is a mistake of the detector, unless the recording is that short
 
@@ -176,8 +177,9 @@ def _is_new(detection: Detection, found: list[Detection]) -> bool:
 def join(track: Track, people: list[list[Track]], cuts: list[float], beside: Iterable[Track] = ()) -> list[Track]:
     """Add a track to the tracks of the most alike person who is not in view at its time, or to a new one's.
 
-    Alike is first the picture of the face, which tells who is still or again in the same place; then, for a face in
-    another place, size or light, its looks (see `_known_by_looks`). beside: tracks that may be in view with it.
+    Alike is first the picture of the face, which tells who is still or again in the same place; after a cut or
+    elsewhere the looks must not speak against it. Then it is the looks alone (see `_known_by_looks`). beside: tracks
+    that may be in view with it.
     """
     best, best_likeness = None, -np.inf
     absent = [person for person in people if not any(_meet(t, track) for t in person)]
@@ -188,6 +190,8 @@ def join(track: Track, people: list[list[Track]], cuts: list[float], beside: Ite
         cut_between = any(last.times[-1] < c <= track.times[0] for c in cuts)
         stayed = in_place and not cut_between and track.times[0] - last.times[-1] <= _RETURN_GAP_S
         needed = 0.0 if stayed else _SAME_FACE_IN_PLACE if in_place else _SAME_FACE
+        if (cut_between or not in_place) and -1.0 < _looks_alike(track, person) < _NOT_OTHER_LOOKS:
+            continue
         if alike >= needed and alike > best_likeness:
             best, best_likeness = person, alike
     if best is None:
@@ -225,7 +229,7 @@ def _known_by_looks(
 
 
 def _looks_alike(track: Track, person: list[Track]) -> float:
-    """The largest resemblance of a view of a track's first looks to any of a person's."""
+    """The largest resemblance of a view of a track's first looks to any of a person's; -1 where there is none."""
     pairs = [resemblance(a, b) for a in track.views[: track.early_views] for t in person for b in t.views]
     return max(pairs, default=-1.0)
 

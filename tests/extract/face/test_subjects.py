@@ -83,3 +83,14 @@ def test_pieces_of_one_person_do_not_keep_each_other_from_a_third():
 def test_of_two_in_one_picture_the_more_alike_is_the_person():
     less, more = track(4, 6, looks(0, 0.85)), track(4, 6, looks(0, 0.95, 38))
     assert persons(track(0, 3, looks(0)), less, more) == [0, 1, 0]
+
+
+def test_a_like_picture_in_another_place_is_not_enough_where_looks_speak_against_it():
+    first = track(0, 3, looks(0))
+    for resemblance, whose in ((0.76, 0), (0.74, 1)):
+        second = track(4, 6, looks(0, resemblance))
+        second.portraits = first.portraits
+        assert persons(first, second) == [0, whose]
+    without = track(4, 6)
+    without.portraits = first.portraits
+    assert persons(first, without) == [0, 0]
