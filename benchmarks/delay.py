@@ -2,7 +2,8 @@
 
 A recording is written into a named pipe as a camera would, each picture when its time has come, and `spot` reads it in
 a process of its own. A row's delay is the moment it is printed less the moment its offset was written. Without VIDEO it
-is the bundled sample, forwards and backwards in turn so that nothing jumps. POSIX.
+is the bundled sample, forwards and backwards in turn so that nothing jumps. With `--slower` all is counted in seconds
+of the recording: what is left is what `--follow` waits for, and of the work that it takes the N-th part. POSIX.
 """
 
 import os
@@ -27,11 +28,13 @@ _SPOT = "from facespot.cli import main; main()"
 
 @dataclass
 class Feed:
-    """Writes a recording into a pipe in real time. start: when its first picture was, None before. late_s: the most
-    that a picture was written after its time, because the reader had not taken those before. ended: when all were."""
+    """Writes a recording into a pipe in real time, or `slower` times as slowly. start: when its first picture was, None
+    before. late_s: the most that a picture was written after its time, because the reader had not taken those before.
+    ended: when all were."""
 
     video: Path
     pipe: Path
+    slower: float = 1.0
     start: float | None = None
     late_s: float = 0.0
     ended: float | None = None
@@ -51,7 +54,7 @@ class Feed:
                     continue
                 seconds = float(packet.dts * packet.time_base)
                 first = seconds if first is None else first
-                due = self.start + seconds - first
+                due = self.start + self.slower * (seconds - first)
                 time.sleep(max(due - time.monotonic(), 0))
                 packet.stream = copy
                 target.mux(packet)
@@ -69,11 +72,11 @@ class Row:
     live: bool
 
 
-def measure(video: Path, folder: Path) -> tuple[list[Row], Feed, int]:
+def measure(video: Path, folder: Path, slower: float = 1.0) -> tuple[list[Row], Feed, int]:
     """The rows in the order in which they were told, how the feed went, and the exit code. folder: an empty one."""
     pipe = folder / "pipe.ts"
     os.mkfifo(pipe)
-    feed = Feed(video, pipe)
+    feed = Feed(video, pipe, slower)
     words = [sys.executable, "-c", _SPOT, str(pipe), "--follow", "--device", "cpu", "-o", str(folder / "out")]
     rows = []
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as spot:
@@ -85,7 +88,7 @@ def measure(video: Path, folder: Path) -> tuple[list[Row], Feed, int]:
             row = _ROW.match(line)
             if row is not None and feed.start is not None:
                 offset = float(row["offset"])
-                rows.append(Row(row["type"], offset, said - feed.start - offset, feed.ended is None))
+                rows.append(Row(row["type"], offset, (said - feed.start) / slower - offset, feed.ended is None))
     thread.join()
     return rows, feed, spot.returncode
 
@@ -93,14 +96,15 @@ def measure(video: Path, folder: Path) -> tuple[list[Row], Feed, int]:
 @click.command(help=__doc__)
 @click.argument("video", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option("--minutes", default=2.0, show_default=True, help="Of the sample.")
-def main(video: Path | None, minutes: float) -> None:
+@click.option("--slower", default=1.0, show_default=True, help="Slow motion, for a machine that is busy otherwise.")
+def main(video: Path | None, minutes: float, slower: float) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if video is None:
             video = folder / "sample.mp4"
             with as_file(files("facespot.samples") / "astronaut.mp4") as sample:
                 make_recording(sample, video, minutes)
-        rows, feed, code = measure(video, folder)
+        rows, feed, code = measure(video, folder, slower)
     if code:
         raise click.ClickException(f"spot ended with {code}")
     for row in rows:
