@@ -26,7 +26,7 @@ def make(monkeypatch, tmp_path, one_thread):
     monkeypatch.setattr(train, "ROUNDS", ROUNDS)
     # One short clip is enough, and the same one every time.
     clip = train.simulate_corpus(1, 1)[72]
-    monkeypatch.setattr(train, "simulate_corpus", lambda clips, seed, workers: {72: clip})
+    monkeypatch.setattr(train, "simulate_corpus", lambda clips, seed, workers, quiet_share: {72: clip})
 
     def run(*words):
         path = tmp_path / "made.safetensors"

@@ -1,7 +1,7 @@
 """Remakes the shipped weights from a seed: `python -m facespot.weights.train`, or `make weights`.
 
 Nothing is downloaded and no recording of a person is used: corpora of simulated clips (`spotting.simulation`), some
-`ContextSpotter` networks that differ in their seed, and five rounds of learning, each on fresh clips (`ROUNDS`). The
+`ContextSpotter` networks that differ in their seed, and several rounds of learning, each on fresh clips (`ROUNDS`). The
 ensemble are the networks as the last round leaves them. In all rounds tracks slip now and then. With --first later
 rounds alone are run, from the last networks of the file of --start: that is how the shipped weights were made from
 those before them, whose rounds saw older simulators. A run that is interrupted simulates its clips again and goes on
@@ -22,7 +22,7 @@ from ..models.context import ContextConfig, pack_ensemble, unpack_ensemble
 from ..models.device import resolve_device
 from ..processes import process_pool, usable_cores
 from ..spotting.learning.from_simulation import SupervisedRecipe, train_supervised
-from ..spotting.simulation.corpus import ClipBatch, simulate_corpus
+from ..spotting.simulation.corpus import QUIET_SHARE, ClipBatch, simulate_corpus
 
 # Share of clips with slipping tracks.
 GLITCHES = 0.25
@@ -33,8 +33,9 @@ class Round:
     """Clips and optimiser steps of one round, and its learning rate.
 
     seed: of its clips, counted from that of the run. members: likewise the seed of the first network, and what each
-    further one adds. averaged: the networks are afterwards the mean of what they were and what they became, weight by
-    weight, which finds better minima than either end (Wortsman et al. 2022, "model soups").
+    further one adds. quiet_share: see `simulate_corpus`. averaged: the networks are afterwards the mean of what they
+    were and what they became, weight by weight, which finds better minima than either end (Wortsman et al. 2022,
+    "model soups").
     """
 
     clips: int
@@ -42,6 +43,7 @@ class Round:
     rate: float
     seed: int
     members: tuple[int, int]
+    quiet_share: float = QUIET_SHARE
     averaged: bool = False
 
 
@@ -49,8 +51,9 @@ ROUNDS = (
     Round(9000, 9000, SupervisedRecipe().rate, 0, (0, 1)),
     Round(4000, 2500, 6e-4, 1000, (0, 1)),
     Round(1600, 1200, 6e-4, 2000, (2000, 0)),
-    Round(4000, 2500, 8e-4, 7000, (7100, 1), averaged=True),
-    Round(4000, 2400, 6e-4, 7001, (7200, 1), averaged=True),
+    Round(4000, 2500, 8e-4, 7000, (7100, 1)),
+    Round(4000, 2400, 6e-4, 7001, (7200, 1)),
+    Round(5000, 3000, 6e-4, 7002, (7300, 1), quiet_share=0.2, averaged=True),
 )
 # What votes for macro- and micro-expressions are worth (`benchmarks/confidence.py` fits the map), and the confidence
 # from which either is reported, chosen on rendered portraits: see the model card.
@@ -119,9 +122,9 @@ def _train_members(
             yield job.result()
 
 
-def _simulate(clips: int, seed: int) -> dict[int, ClipBatch]:
+def _simulate(clips: int, seed: int, quiet_share: float) -> dict[int, ClipBatch]:
     started = time.monotonic()
-    corpus = simulate_corpus(clips, seed, workers=usable_cores())
+    corpus = simulate_corpus(clips, seed, workers=usable_cores(), quiet_share=quiet_share)
     click.echo(f"simulated {sum(map(len, corpus.values()))} clips in {time.monotonic() - started:.0f} s", err=True)
     return corpus
 
@@ -173,7 +176,7 @@ def main(
     for number in range(first, last + 1):
         this = ROUNDS[number - 1]
         recipe = SupervisedRecipe(steps=max(round(share * this.steps), 1), glitches=GLITCHES, rate=this.rate)
-        corpus = _simulate(max(round(share * this.clips), 1), seed + this.seed)
+        corpus = _simulate(max(round(share * this.clips), 1), seed + this.seed, this.quiet_share)
         # Files beside the output from which an interrupted run goes on.
         places = [output.with_name(f"{output.name}.round{number}.{m}.training.pt") for m in range(len(states))]
         kept += places

@@ -53,14 +53,15 @@ def clip_counts(clips: int) -> dict[int, int]:
 
 
 def film_clip(
-    ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE
+    ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE, quiet_share: float = QUIET_SHARE
 ) -> tuple[Performance, Observation]:
-    """What happens in one clip of T ticks, and what the pipeline would have cached of it."""
+    """What happens in one clip of T ticks, and what the pipeline would have cached of it. quiet_share: of the clips
+    outside of the laboratory, those in which nothing is an expression."""
     rng = np.random.default_rng(seed)
     person = draw_person(rng)
     laboratory = bool(rng.random() < laboratory_share)
     kind = 1.0 if laboratory else rng.random()
-    calm, quiet = kind < CALM_SHARE, CALM_SHARE <= kind < CALM_SHARE + QUIET_SHARE
+    calm, quiet = kind < CALM_SHARE, CALM_SHARE <= kind < CALM_SHARE + quiet_share
     silence = {"busy": 0.0, "speech": _QUIET_SPEECH} if quiet else {}
     performance = perform(person, ticks, rng, laboratory=laboratory, calm=calm, **silence)
     filmed_well = laboratory or (calm and bool(rng.random() < _CALM_FILMED_WELL))
@@ -68,16 +69,16 @@ def film_clip(
 
 
 def simulate_clip(
-    ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE
+    ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE, quiet_share: float = QUIET_SHARE
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Event], np.ndarray]:
     """One clip of T ticks: snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events, speaking (T,)
     bool."""
-    performance, seen = film_clip(ticks, seed, laboratory_share)
+    performance, seen = film_clip(ticks, seed, laboratory_share, quiet_share)
     geometry = geometry_channels(seen.landmarks, [(0, ticks)])
     return seen.snippets, geometry, performance.intensity, performance.events, performance.speaking
 
 
-def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: float) -> ClipBatch:
+def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: float, quiet_share: float) -> ClipBatch:
     n = len(seeds)
     batch = ClipBatch(
         np.empty((n, ticks, SNIPPET_STEPS, len(ROI_NAMES), 2), np.float16),
@@ -87,7 +88,7 @@ def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: f
         np.empty((n, ticks), bool),
     )
     for i, seed in enumerate(seeds):
-        clip = simulate_clip(ticks, seed, laboratory_share)
+        clip = simulate_clip(ticks, seed, laboratory_share, quiet_share)
         batch.snippets[i], batch.geometry[i], batch.intensity[i], events, batch.speaking[i] = clip
         batch.events.append(events)
     return batch
@@ -100,14 +101,19 @@ def _chunks(counts: Mapping[int, int], seed: int, size: int) -> Iterator[tuple[i
 
 
 def simulate_corpus(
-    clips: int, seed: int, workers: int = 1, laboratory_share: float = LABORATORY_SHARE
+    clips: int,
+    seed: int,
+    workers: int = 1,
+    laboratory_share: float = LABORATORY_SHARE,
+    quiet_share: float = QUIET_SHARE,
 ) -> dict[int, ClipBatch]:
-    """About `clips` clips in the lengths of CLIP_TICKS, by length; laboratory_share of them from the laboratory.
+    """About `clips` clips in the lengths of CLIP_TICKS, by length; laboratory_share of them from the laboratory,
+    quiet_share of the others without expressions.
 
     The same seed gives the same clips whatever the number of workers (processes).
     """
     counts = clip_counts(clips)
-    jobs = [(*chunk, laboratory_share) for chunk in _chunks(counts, seed, 25)]
+    jobs = [(*chunk, laboratory_share, quiet_share) for chunk in _chunks(counts, seed, 25)]
     if workers == 1:
         parts = [_simulate_many(*job) for job in jobs]
     else:
