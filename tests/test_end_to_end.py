@@ -56,8 +56,9 @@ def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     features = extract_features(excerpt(SAMPLE, folder / "excerpt.mp4", 2.0))
     torch.manual_seed(0)
-    # Wider than the excerpt has frames, so that there is an exact solution.
-    config = GIMSpotterConfig(SpotFormerConfig(dim=72, heads=1, dim_head=16, mlp_dim=16))
+    # Wider than twice the frames of the excerpt, so that there is an exact solution: snippets of neighbouring frames
+    # have much in common.
+    config = GIMSpotterConfig(SpotFormerConfig(dim=144, heads=1, dim_head=16, mlp_dim=16))
     network = GIMSpotter(config).eval()
     wanted = np.full(len(features.snippets), -4.0, np.float32)
     wanted[list(LEARNT)] = 4.0
@@ -90,9 +91,8 @@ def test_whole_way_offline_without_chatter_and_again_from_the_cache(tmp_path, we
     assert len(document["spots"]) == len(rows(tmp_path / "clip one.spots.csv")) > 0
     found = max(document["spots"], key=lambda spot: spot["confidence"])
     assert found["type"] == "macro"
-    # Neighbouring snippets share the pictures that are passed over, so that ends cannot be learnt to the frame.
-    assert abs(found["onset_frame"] - LEARNT[0]) <= 4
-    assert abs(found["offset_frame"] - LEARNT[-1]) <= 4
+    assert abs(found["onset_frame"] - LEARNT[0]) <= 2
+    assert abs(found["offset_frame"] - LEARNT[-1]) <= 2
     assert (tmp_path / "clip one.spots.png").read_bytes().startswith(b"\x89PNG")
 
     before = (tmp_path / "clip one.spots.csv").read_bytes()

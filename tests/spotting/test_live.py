@@ -122,7 +122,7 @@ def test_a_pipe_ends_in_the_bytes_of_the_file(clip, tmp_path):
 
 def test_following_a_file_gives_the_result_of_the_batch(clip):
     *_, followed = facespot.follow(clip, device="cpu", growth_s=0)
-    batch = facespot.spot(clip, device="cpu")
+    batch = facespot.spot(clip, device="cpu", voice="off")
     assert followed.spots == batch.spots
     assert followed.intensity.tobytes() == batch.intensity.tobytes()
     assert followed.provenance == batch.provenance
