@@ -97,7 +97,7 @@ def device_decoders() -> list[str]:
                 next(container.decode(video=0))
             found.append(kind)
         except (av.FFmpegError, RuntimeError, NotImplementedError, ValueError):
-            continue
+            continue  # known to FFmpeg, and not there: the answer that is asked for
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from .reading.video import VideoFile, check_source, open_container, reason
+from .reading.video import VideoFile, check_source, decoded, open_container, reason
 
 SOUND_HZ = 16_000
 # Stamps that lie further from where the samples so far end are a gap or a jump; nearer ones are rounded stamps.
@@ -92,22 +92,11 @@ class SoundTrack:
 
     def _frames(self, container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
         """Decoded frames with something in them, past every packet that fails."""
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, EOFError):
-                return
-            except av.FFmpegError as error:
-                self._note(f"could not be read to its end ({reason(error)})")
-                return
-            try:
-                frames = packet.decode()
-            except EOFError:
-                return
-            except av.FFmpegError as error:
-                self._note(f"could not be decoded in part ({reason(error)})")
-                continue
+        for frames in decoded(
+            container.demux(stream),
+            lambda why: self._note(f"could not be decoded in part ({why})"),
+            lambda why: self._note(f"could not be read to its end ({why})"),
+        ):
             yield from (frame for frame in frames if frame.samples and frame.sample_rate)
 
     def _note(self, damage: str) -> None:

@@ -96,9 +96,9 @@ def follow(
 
     source: a file, finished or still growing; "-" for standard input; a named pipe; an address such as rtsp://...; with
     `camera`, the number of one. growth_s: a file has ended when it has not grown for so many seconds. stop: set it to
-    end the recording. The rest as in `spot`. The result of a file is that of `spot` with
-    voice="off", to the byte: the sound is not listened to. Of what cannot be
-    read twice it is that of the face chosen in the first second that shows one.
+    end the recording. The rest as in `spot`. The result of a file is that of `spot` with voice="off", to the byte: the
+    sound is not listened to. Of what cannot be read twice it is that of the face chosen in the first second that shows
+    one.
     Raises as `spot`.
     """
     name = str(source) if isinstance(source, int) else os.fspath(source)

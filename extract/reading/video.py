@@ -7,7 +7,7 @@ and browsers record at a variable rate and headers miscount.
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -67,6 +67,30 @@ def open_container(path: Path) -> av.container.InputContainer:
         raise NotAVideoError(f"{path}: may not be read; change its permissions") from error
     except (av.FFmpegError, ValueError) as error:
         raise NotAVideoError(f"{path}: {_why_unreadable(path, error)}") from error
+
+
+def decoded(
+    packets: Iterable[av.Packet], broken: Callable[[str], None], cut_short: Callable[[str], None]
+) -> Iterator[list[av.VideoFrame] | list[av.AudioFrame]]:
+    """The frames of each packet of a stream, past every packet that fails. Told why: `broken` of such a packet,
+    `cut_short` where the file cannot be read any further."""
+    following = iter(packets)
+    while True:
+        try:
+            packet = next(following)
+        except (StopIteration, EOFError):
+            return
+        except av.FFmpegError as error:
+            cut_short(reason(error))
+            return
+        try:
+            frames = packet.decode()
+        except EOFError:
+            return
+        except av.FFmpegError as error:
+            broken(reason(error))
+            continue
+        yield frames
 
 
 class VideoFile(VideoStream):
@@ -132,25 +156,17 @@ class VideoFile(VideoStream):
 
     def _frames(self) -> Iterator[av.VideoFrame]:
         """Decoded frames, past every packet that fails."""
-        packets = self._packets()
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, EOFError):
-                return
-            except av.FFmpegError as error:
-                self._note(f"the file could not be read to its end ({reason(error)})")
-                return
-            if packet.size == 0 and packet.pts is not None:
-                continue  # "as before": Theora and AVI repeat a picture so. FFmpeg's decoders take it for an error.
-            try:
-                frames = packet.decode()
-            except EOFError:
-                return
-            except av.FFmpegError as error:
-                self.decode_failures += 1
-                self._note(f"part of it could not be decoded ({reason(error)})")
-                continue
+
+        def broken(why: str) -> None:
+            self.decode_failures += 1
+            self._note(f"part of it could not be decoded ({why})")
+
+        def cut_short(why: str) -> None:
+            self._note(f"the file could not be read to its end ({why})")
+
+        # "As before": Theora and AVI repeat a picture so. FFmpeg's decoders take it for an error.
+        packets = (packet for packet in self._packets() if packet.size or packet.pts is None)
+        for frames in decoded(packets, broken, cut_short):
             self.decode_failures += sum(frame.is_corrupt for frame in frames)
             yield from frames
 
