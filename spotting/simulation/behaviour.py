@@ -89,8 +89,8 @@ def rest(stage: Stage, person: Person, rng: np.random.Generator, calm: bool = Fa
         # Lips come apart and close again with the breath, and nobody calls it an expression.
         at, length = int(rng.integers(-100, stage.n)), int(np.exp(rng.uniform(np.log(25), np.log(250))))
         slow = int(min(rng.integers(8, 40), length // 2))
-        parted = envelope(at, at + slow, length - 2 * slow, at + length, stage.n, rng) * rng.uniform(0.1, 0.6)
-        stage.add_both(person, {"AU25": 1.0, "AU26": rng.uniform(0, 0.25)}, parted)
+        parted = envelope(at, at + slow, length - 2 * slow, at + length, stage.n, rng) * rng.uniform(0.1, 0.8)
+        stage.add_both(person, {"AU25": 1.0, "AU26": rng.uniform(0, 0.3)}, parted)
     if not calm and rng.random() < 0.15:
         at = int(rng.integers(0, stage.n))
         step = 1 / (1 + np.exp(-(np.arange(stage.n) - at) / rng.uniform(4, 20)))

@@ -166,16 +166,17 @@ def draw_amplitude(kind: ExpressionType, setting: Setting, rng: np.random.Genera
 
 
 def draw_timing(kind: ExpressionType, setting: Setting, rng: np.random.Generator) -> tuple[int, int, int]:
-    """Ticks of rise, hold and fall.
+    """Ticks of rise, hold and fall, of which the beginning and the end are too weak to be marked (`stage`).
 
-    Macro-expressions: the medians and spreads of rise and fall are those of the annotation sheets of CAS(ME)^2 and
-    SAMM-LV (0.4 and 0.65 s), on calm faces slower; some are held for up to ten seconds.
+    Macro-expressions: the medians of rise and fall in the annotation sheets of CAS(ME)^2 and SAMM-LV (0.4 and 0.65 s)
+    lie between those drawn and what is marked of them, on calm faces slower; some are held for up to ten seconds.
     """
     if kind == "micro":
-        total = int(rng.integers(5 if rng.random() < 0.6 else 9, MICRO_MAX_TICKS + 1))
+        longest = MICRO_MAX_TICKS if setting == "laboratory" else MICRO_MAX_TICKS + 5
+        total = int(rng.integers(5 if rng.random() < 0.6 else 9, longest + 1))
         rise = int(np.clip(round(total * rng.uniform(0.3, 0.65)), 2, total - 2))
         return rise, 0, total - rise
-    slow = 2.0 if setting == "calm" else 1.0
+    slow = {"calm": 2.4, "anywhere": 1.2, "laboratory": 1.0}[setting]
     kinds = rng.random()
     low, high = (16, 120) if kinds < 0.76 else (16, 35) if kinds < 0.89 else (100, 300)
     total = int(_log_uniform(low, high, rng))

@@ -53,7 +53,7 @@ def perform(
     amplitude it has.
     """
     setting: Setting = "laboratory" if laboratory else "calm" if calm else "anywhere"
-    stage = Stage(n)
+    stage = Stage(n, laboratory)
     rest(stage, person, rng, calm)
     gaze(stage, person, rng)
     rate = rng.choice([0.1, 0.3, 0.6, 1.2])
@@ -129,7 +129,7 @@ def _perform_one(
     if length < 30 and recipes is PROTOTYPES and setting == "anywhere" and rng.random() < 0.02:
         shape, amplitude = draw_wink(person, rng)
     stage.express(shape, curve, amplitude)
-    if length > 40 and rng.random() < 0.05:
+    if length > 40 and rng.random() < 0.12:
         # One expression that changes on the way: parts of it give way to others while the rest stays.
         change = smooth_steps(
             [onset - 40, *sorted(rng.integers(onset, offset, 3)), offset + 40], [0, 1, -0.5, 0.7], stage.n, 6.0
@@ -154,12 +154,13 @@ def _perform_one(
 def _express(stage: Stage, person: Person, busy: float, setting: Setting, rng: np.random.Generator) -> None:
     """Fill about a share `busy` of the stage with expressions."""
     micro_share = rng.choice([0.1, 0.25, 0.5, 0.8])
-    chained = rng.uniform(0.2, 1.0) if busy > 0.4 else rng.uniform(0, 0.4)
+    chained = rng.uniform(0.2, 1.0) if busy > 0.4 else rng.uniform(0, 0.5)
     tick = -int(rng.integers(0, 120)) if rng.random() < 0.25 else int(rng.integers(0, 60))
     if setting == "laboratory":
         micro_share, chained, tick = 0.5, 0.0, int(rng.integers(20, 60))
     elif setting == "calm":
         micro_share, chained = 0.15, 0.2 * chained
+    last: int | None = None  # number of the expression that the next one follows without a rest
     while tick < stage.n - 4:
         kind: ExpressionType = "micro" if rng.random() < micro_share else "macro"
         amplitude = draw_amplitude(kind, setting, rng)
@@ -174,14 +175,20 @@ def _express(stage: Stage, person: Person, busy: float, setting: Setting, rng: n
             part = 0.0 if kind == "micro" else rng.random()
             recipes = UPPER_FACE if part < 0.4 else SMILES if part < 0.7 else PROTOTYPES
             amplitude = max(amplitude, rng.uniform(0.04, 0.15) if part < 0.4 else rng.uniform(0.1, 0.3))
+        shown = len(stage.events)
         offset, fall = _perform_one(stage, person, kind, amplitude, tick, setting, rng, recipes)
+        if last is not None and len(stage.events) > shown:
+            stage.give_way(last)
+        last = shown if len(stage.events) > shown else None
         if kind == "micro" and setting == "anywhere" and rng.random() < 0.08:
             # Now and then a second, different movement rides on a macro-expression nearby.
             other = tick + int(rng.integers(-20, 20))
             _perform_one(stage, person, "macro", 0.1, other, setting, rng, recipes)
         if rng.random() < chained:
-            # One face runs into the next, some overlapping the end of the last.
-            tick = offset + 1 + int(rng.integers(-max(fall // 3, 1), 7))
+            # One face turns into the next: half of them while the last one leaves, others at about its end.
+            back = rng.uniform(0.5, 1.1) * fall if rng.random() < 0.5 else rng.uniform(0.0, 0.33) * fall
+            tick = offset + 1 + int(rng.integers(0, 7)) - round(back)
         else:
+            last = None
             mean_gap = (offset - tick + 1) * (1 - busy) / max(busy, 0.05)
             tick = offset + 6 + int(rng.exponential(max(mean_gap, 6)))

@@ -1,5 +1,7 @@
 """The simulator: action units, performances, what is seen of them, and the corpus."""
 
+import itertools
+
 import numpy as np
 import pytest
 from facespot.extract.motion.geometry import GEOMETRY_CHANNELS, geometry_channels
@@ -140,6 +142,58 @@ def test_a_face_that_is_held_throughout_has_no_event():
     assert [(e.onset, e.type) for e in stage.events] == [(0, "macro")]
 
 
+def test_an_expression_is_marked_where_people_see_it():
+    rng = np.random.default_rng(0)
+    shape = draw_expression(draw_person(rng), 0.2, rng)
+    curve = envelope(20, 40, 10, 90, 120, rng)
+    marks = {}
+    for laboratory in (False, True):
+        stage = Stage(120, laboratory)
+        stage.express(shape, curve, 0.2)
+        (event,) = stage.events
+        marks[laboratory] = (event.onset, event.offset)
+        least = 0.08 if laboratory else 0.2
+        assert curve[event.onset] > least >= curve[event.onset - 1]
+        assert curve[event.offset] > least >= curve[event.offset + 1]
+    assert 20 < marks[True][0] < marks[False][0] < 40
+    assert 50 < marks[False][1] < marks[True][1] < 90
+    # What moves little is seen later still.
+    weak = Stage(120)
+    weak.express(shape, curve, 0.008)
+    assert weak.events[0].onset > marks[False][0]
+
+
+def test_a_face_that_gives_way_ends_where_the_next_begins():
+    rng = np.random.default_rng(0)
+    shape = draw_expression(draw_person(rng), 0.2, rng)
+    for second, end in ((60, True), (30, False), (110, False)):
+        stage = Stage(200)
+        stage.express(shape, envelope(10, 30, 20, 90, 200, rng), 0.2)
+        alone = stage.events[0]
+        stage.express(shape, envelope(second, second + 10, 20, second + 50, 200, rng), 0.2)
+        stage.give_way(0)
+        first, later = stage.events
+        # Neither what is not at its apex yet nor what is over gives way.
+        assert (first.offset == later.onset - 1) == end
+        assert (first == alone) == (not end)
+    stage = Stage(200)
+    stage.express(shape, envelope(10, 16, 0, 50, 200, rng), 0.2)
+    stage.express(shape, envelope(20, 26, 0, 60, 200, rng), 0.2)
+    stage.give_way(0)
+    assert stage.events[0].type == "micro"
+    assert stage.events[0].offset - stage.events[0].onset < MICRO_MAX_TICKS
+
+
+def test_busy_faces_turn_into_each_other():
+    touching = pairs = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        events = perform(draw_person(rng), 720, rng, busy=0.7, speech=0.0).events
+        pairs += len(events) - 1
+        touching += sum(b.onset == a.offset + 1 for a, b in itertools.pairwise(events))
+    assert 0.1 < touching / pairs < 0.6
+
+
 def test_calm_faces_show_little_and_take_their_time():
     calm, others = [], []
     for seed in range(12):
@@ -264,16 +318,31 @@ def test_one_clip_in_seven_outside_the_laboratory_is_meant_to_be_empty(monkeypat
 
 
 def test_rise_and_fall_take_as_long_as_annotators_measured():
-    """Medians of the sheets of CAS(ME)^2 and SAMM-LV: 0.4 to 0.45 s up, 0.6 to 0.7 s down; a calm face is slower."""
+    """Medians of the sheets of CAS(ME)^2 and SAMM-LV: 0.4 to 0.45 s up, 0.6 to 0.7 s down, between what is drawn and
+    what is marked of it; a calm face is slower."""
     rng = np.random.default_rng(0)
-    drawn = {s: np.array([draw_timing("macro", s, rng) for _ in range(2000)]) for s in ("anywhere", "calm")}
-    rise, _, fall = np.median(drawn["anywhere"], axis=0) / 30
-    assert 0.3 < rise < 0.5
-    assert 0.4 < fall < 0.75
-    assert np.median(drawn["calm"][:, 0]) > 1.3 * 30 * rise
-    assert 16 <= drawn["anywhere"].sum(axis=1).min() <= drawn["anywhere"].sum(axis=1).max() <= 300
-    micro = np.array([draw_timing("micro", "anywhere", rng) for _ in range(500)]).sum(axis=1)
-    assert 5 <= micro.min() <= micro.max() <= MICRO_MAX_TICKS
+    shape = draw_expression(draw_person(rng), 0.2, rng)
+    rises = {}
+    for setting in ("anywhere", "calm"):
+        drawn, marked = [], []
+        for rise, hold, fall in (draw_timing("macro", setting, rng) for _ in range(1000)):
+            stage = Stage(400)
+            drawn.append((rise, fall))
+            stage.express(shape, envelope(20, 20 + rise, hold, 19 + rise + hold + fall, 400, rng), 0.2)
+            marked.append((20 + rise - stage.events[0].onset, stage.events[0].offset - 19 - rise - hold))
+        rises[setting], falls = np.median(marked, axis=0) / 30
+        if setting == "anywhere":
+            most_rise, most_fall = np.median(drawn, axis=0) / 30
+            assert 0.25 < rises["anywhere"] < 0.4 < most_rise < 0.5
+            assert 0.4 < falls < 0.65 < most_fall < 0.8
+    assert rises["calm"] > 1.3 * rises["anywhere"]
+    totals = np.array([draw_timing("macro", "anywhere", rng) for _ in range(2000)]).sum(axis=1)
+    assert 16 <= totals.min() <= totals.max() <= 300
+    micro = {
+        s: np.array([draw_timing("micro", s, rng) for _ in range(500)]).sum(axis=1) for s in ("anywhere", "laboratory")
+    }
+    assert min(m.min() for m in micro.values()) >= 5
+    assert micro["laboratory"].max() == MICRO_MAX_TICKS < micro["anywhere"].max()
 
 
 def test_releases_may_fade():
