@@ -122,7 +122,7 @@ class SupervisedRecipe:
     cosine. average: decay of the moving average of the weights. flow_dropout: share of clips whose flow is zeroed, so
     that geometry is learnt too. gain: spread (natural logarithm) of a random factor on the flow. noise: largest
     standard deviation (IOD) of noise added to it. glitches: share of clips in which tracks slip (`_glitches`).
-    bfloat16: products of matrices in half precision, which processors that multiply tiles of them do several times faster.
+    bfloat16: products of matrices in half precision, which is several times faster on processors with units for it.
     """
 
     steps: int = 6000

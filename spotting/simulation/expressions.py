@@ -176,7 +176,7 @@ def draw_timing(kind: ExpressionType, setting: Setting, rng: np.random.Generator
         total = int(rng.integers(5 if rng.random() < 0.6 else 9, longest + 1))
         rise = int(np.clip(round(total * rng.uniform(0.3, 0.65)), 2, total - 2))
         return rise, 0, total - rise
-    slow = {"calm": 2.4, "anywhere": 1.2, "laboratory": 1.0}[setting]
+    slow = {"calm": 2.6, "anywhere": 1.5, "laboratory": 1.0}[setting]
     kinds = rng.random()
     low, high = (16, 120) if kinds < 0.76 else (16, 35) if kinds < 0.89 else (100, 300)
     total = int(_log_uniform(low, high, rng))
