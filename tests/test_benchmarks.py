@@ -139,7 +139,7 @@ def test_sources_of_a_calibration_weigh_the_same_whatever_their_size():
     assert np.interp(0.6, *np.array(confidence.fit(sources)).T) == pytest.approx(0.5, abs=0.1)
 
 
-def test_the_least_confidence_is_that_of_the_best_mean_f1():
+def test_the_least_confidence_is_half_of_the_best_mean_f1():
     truth = [Interval(10, 15, 40, "macro"), Interval(100, 105, 140, "macro")]
     found = [
         Interval(10, 15, 40, "macro", 0.9),
@@ -148,16 +148,19 @@ def test_the_least_confidence_is_that_of_the_best_mean_f1():
     ]
     recording = VideoIntervals(truth, found)
     knots = ((0, 0), (1, 1))
-    # Between a false alarm at 0.5 and a hit at 0.71; of those the lowest.
-    assert confidence.least_confidence([[recording]], "macro", knots, [], 10.0) == (0.52, 1.0, 1.0, 0.0)
+    # The best is 1, between a false alarm at 0.5 and a hit at 0.71.
+    assert confidence.least_confidence([[recording]], "macro", knots, [], 10.0) == (0.5, 0.8, 1.0, 0.0)
     # A source in which 0.6 is a false alarm counts as much as the other, though its recording is alone.
     alarm = VideoIntervals([truth[0]], [found[0], Interval(50, 55, 80, "macro", 0.6)])
     sources = [[recording] * 3, [alarm]]
-    assert confidence.least_confidence(sources, "macro", knots, [], 10.0) == (0.62, 1.0, 1.0, 0.0)
-    # Ten minutes of a face at rest with eight false alarms: a quarter of one a minute is too many.
+    assert confidence.least_confidence(sources, "macro", knots, [], 10.0) == (0.5, pytest.approx(11 / 15), 1.0, 0.0)
+    # Where more is missed the best is lower, and so is half of it.
+    missing = VideoIntervals([*truth, Interval(200, 210, 240, "macro")], found)
+    assert confidence.least_confidence([[missing]], "macro", knots, [], 10.0) == (0.4, 2 / 3, 0.8, 0.0)
+    # Ten minutes of a face at rest with eight false alarms: half of one a minute is as much as there may be.
     alarms = [Interval(40 * i, 40 * i + 9, 40 * i + 30, "macro", 0.7 + 0.03 * i) for i in range(8)]
     quiet = [VideoIntervals([], alarms)]
-    assert confidence.least_confidence([[recording]], "macro", knots, quiet, 10.0) == (0.86, 2 / 3, 1.0, 0.2)
+    assert confidence.least_confidence([[recording]], "macro", knots, quiet, 10.0) == (0.78, 2 / 3, 1.0, 0.5)
     assert confidence.least_confidence([[recording]], "micro", knots, quiet, 10.0)[3] == 0.0
     votes = confidence.votes_and_hits([recording], "macro")
     assert votes.tolist() == [[0.9, 1], [0.71, 1], [0.5, 0]]
