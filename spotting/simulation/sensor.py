@@ -91,22 +91,26 @@ def head_motion(
     return angles, shift, log_scale
 
 
-def camera_motion(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """What the camera does with the face in the picture: shift (n, 2) in IOD and log scale (n,). It pans and zooms for
-    half a second to four, and shakes in somebody's hand at 1 to 8 Hz; zeros for one that stands still.
+def camera_motion(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the camera does with the face in the picture: shift (n, 2) in IOD, roll (n,) in radians and log scale (n,).
+    It pans, tilts to a side and zooms for half a second to four, and shakes in somebody's hand at 1 to 8 Hz; zeros for
+    one that stands still.
     """
-    shift, log_scale, t = np.zeros((n, 2)), np.zeros(n), np.arange(n)
+    shift, roll, log_scale, t = np.zeros((n, 2)), np.zeros(n), np.zeros(n), np.arange(n)
     if rng.random() < 0.3:
         for _ in range(1 + rng.poisson(n / 200)):
             u = np.clip((t - rng.integers(-30, n)) / np.exp(rng.uniform(np.log(15), np.log(120))), 0, 1)
             move = u * u * (3 - 2 * u)
             if rng.random() < 0.65:
                 shift += move[:, None] * rng.normal(0, np.exp(rng.uniform(np.log(0.2), np.log(2.5))), 2) * [1, 0.4]
+                roll += move * rng.normal(0, 0.15) * (rng.random() < 0.5)
             else:
                 log_scale += move * rng.normal(0, 0.25)
     if rng.random() < 0.3:
-        shift += np.exp(rng.uniform(np.log(0.002), np.log(0.03))) * _wander(n, CLOCK_HZ / rng.uniform(6, 50), rng, 2)
-    return shift, np.clip(log_scale, -0.6, 0.6)
+        shake = np.exp(rng.uniform(np.log(0.002), np.log(0.03))) * _wander(n, CLOCK_HZ / rng.uniform(6, 50), rng, 3)
+        shift += shake[:, :2]
+        roll += 0.3 * shake[:, 2]
+    return shift, np.clip(roll, -0.4, 0.4), np.clip(log_scale, -0.6, 0.6)
 
 
 def exposure(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -228,10 +232,11 @@ def observe(
     pan, zoom = np.zeros_like(shift), np.zeros_like(log_scale)
     unsettled = np.zeros(n)
     if not (still or laboratory):
-        pan, zoom = camera_motion(n, rng)
+        pan, tilt, zoom = camera_motion(n, rng)
         unsettled = exposure(n, rng)
         # A face beside the middle of the picture is seen from its side, some 6 to 20 IOD away.
         angles[:, :2] += pan / rng.uniform(6, 20)
+        angles[:, 2] += tilt
     rotation = _rotations(angles)
     speed = (
         np.linalg.norm(np.gradient(angles, axis=0), axis=1) * CLOCK_HZ
@@ -324,7 +329,7 @@ def _flow(
         # Brightness that changes shifts what is tracked, each patch its own way.
         jitter += unsettled[:, None, None] * rng.normal(0, 0.006 * rng.random(), size=(p, 2))
     # A blink drags the skin next to the eye, and trackers with it.
-    drag = rng.normal(0, 0.012 * rng.random(), size=(p, 2)) * [[1.0, 2.0]]
+    drag = rng.normal(0, 0.02 * rng.random(), size=(p, 2)) * [[1.0, 2.0]]
     drag[6:10] = 0
     jitter += blink[:, None, None] * drag
     noisy = (points + jitter).astype(np.float32)

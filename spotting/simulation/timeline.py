@@ -28,7 +28,7 @@ from .stage import Performance, Stage, smooth_steps
 from .talking import laugh, speak
 
 LABORATORY_MICRO_TICKS = 8  # a quarter second: annotated ones are seldom shorter
-_SWALLOWS, _LOOKS_DOWN = 3.0, 2.5  # a minute
+_SWALLOWS, _LOOKS_DOWN = 3.0, 4.0  # a minute
 # Probability that somebody speaks in a clip.
 _SPEECH: dict[Setting, float] = {"laboratory": 0.3, "calm": 0.0, "anywhere": 0.45}
 
