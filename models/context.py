@@ -129,13 +129,11 @@ class ContextSpotter(TwoBranchNetwork):
             x = x + self.flow_in(_tokens(_compressed(snippets.flatten(2) / 0.01)))
         if self.config.geometry:
             x = x + self.geometry_in(_tokens(self._geometry_inputs(geometry)))
-        # What the blocks add up is kept in full precision, whatever they are computed in.
-        x = x.float()
         for block in self.blocks:
             x = block(x)
         features = self.norm(x)
         attention = self.head[:-1](features)
-        out = self.head[-1](attention).float().reshape(batch, -1, self.config.outputs)[:, :ticks]
+        out = self.head[-1](attention).reshape(batch, -1, self.config.outputs)[:, :ticks]
         reach = self.config.max_reach * torch.sigmoid(out[..., 3:5] - 3.0)
         speaking = out[..., COMMON_OUTPUTS] if self.config.speaking else None
         answer = ContextOutput(out[..., 0], out[..., 1:3], reach, out[..., 5], speaking)

@@ -33,9 +33,9 @@ class Round:
     """Clips and optimiser steps of one round, and its learning rate.
 
     seed: of its clips, counted from that of the run. members: likewise the seed of the first network, and what each
-    further one adds. quiet_share: see `simulate_corpus`. averaged: the networks are afterwards the mean of what they
-    were and what they became, weight by weight, which finds better minima than either end (Wortsman et al. 2022,
-    "model soups").
+    further one adds. quiet_share: see `simulate_corpus`. runs: how often each network learns, every time from where it
+    was and with a seed ten higher, to become the mean of what it became, weight by weight. averaged: what it was counts
+    among them too. Such means are better minima than any end (Wortsman et al. 2022, "model soups").
     """
 
     clips: int
@@ -44,6 +44,7 @@ class Round:
     seed: int
     members: tuple[int, int]
     quiet_share: float = QUIET_SHARE
+    runs: int = 1
     averaged: bool = False
 
 
@@ -54,6 +55,8 @@ ROUNDS = (
     Round(4000, 2500, 8e-4, 7000, (7100, 1)),
     Round(4000, 2400, 6e-4, 7001, (7200, 1)),
     Round(5000, 3000, 6e-4, 7002, (7300, 1), quiet_share=0.2, averaged=True),
+    Round(5000, 3000, 3e-4, 7003, (7400, 1)),
+    Round(12000, 3000, 5e-4, 7004, (8199, 1), runs=2),
 )
 # What votes for macro- and micro-expressions are worth, how far lengths are from the truth, and the confidence from
 # which either is reported: as `benchmarks/confidence.py` finds them on simulated clips and rendered portraits.
@@ -184,12 +187,16 @@ def main(
         this = ROUNDS[number - 1]
         recipe = SupervisedRecipe(steps=max(round(share * this.steps), 1), glitches=GLITCHES, rate=this.rate)
         corpus = _simulate(max(round(share * this.clips), 1), seed + this.seed, this.quiet_share)
+        tasks = [(m, run) for m in range(len(states)) for run in range(this.runs)]
         # Files beside the output from which an interrupted run goes on.
-        places = [output.with_name(f"{output.name}.round{number}.{m}.training.pt") for m in range(len(states))]
+        places = [output.with_name(f"{output.name}.round{number}.{m}.{run}.training.pt") for m, run in tasks]
         kept += places
-        seeds = [seed + this.members[0] + m * this.members[1] for m in range(len(states))]
-        reached = list(_train_members(corpus, config, recipe, seeds, place, states, places))
-        states = [_mean(a, b) if this.averaged and a else b for a, b in zip(states, reached, strict=True)]
+        seeds = [seed + this.members[0] + m * this.members[1] + 10 * run for m, run in tasks]
+        reached = list(_train_members(corpus, config, recipe, seeds, place, [states[m] for m, _ in tasks], places))
+        ends = [reached[m * this.runs : (m + 1) * this.runs] for m in range(len(states))]
+        states = [
+            _mean([*became, was] if this.averaged and was else became) for was, became in zip(states, ends, strict=True)
+        ]
     settings, state = pack_ensemble([(config, state) for state in states if state is not None])
     settings["voting"] = VOTING
     digest = save_checkpoint(output, "context", settings, state, notes)
@@ -198,8 +205,8 @@ def main(
     click.echo(f"{output}: {digest}  ({time.monotonic() - started:.0f} s)")
 
 
-def _mean(one: State, other: State) -> dict[str, torch.Tensor]:
-    return {name: (tensor.cpu() + other[name]) / 2 for name, tensor in one.items()}
+def _mean(states: Sequence[State]) -> dict[str, torch.Tensor]:
+    return {name: torch.stack([state[name].cpu() for state in states]).mean(0) for name in states[0]}
 
 
 def _begun(path: Path, members: int) -> tuple[ContextConfig, list[State], str]:

@@ -122,7 +122,6 @@ class SupervisedRecipe:
     cosine. average: decay of the moving average of the weights. flow_dropout: share of clips whose flow is zeroed, so
     that geometry is learnt too. gain: spread (natural logarithm) of a random factor on the flow. noise: largest
     standard deviation (IOD) of noise added to it. glitches: share of clips in which tracks slip (`_glitches`).
-    bfloat16: products of matrices in half precision, which is several times faster on processors with units for it.
     """
 
     steps: int = 6000
@@ -135,7 +134,6 @@ class SupervisedRecipe:
     gain: float = 0.15
     noise: float = 0.001
     glitches: float = 0.0
-    bfloat16: bool = False
 
 
 def _glitches(shape: tuple[int, int], share: float, rng: np.random.Generator) -> np.ndarray:
@@ -276,9 +274,7 @@ def train_supervised(
         snippets, geometry, target = clips.draw(rng, generator)
         target = target.to(device)
         net.train()
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.bfloat16):
-            output = net(snippets.to(device), geometry.to(device))
-        terms = interval_loss(output, target)
+        terms = interval_loss(net(snippets.to(device), geometry.to(device)), target)
         optimizer.zero_grad(set_to_none=True)
         sum(terms.values()).backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
