@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 
 THUMBNAIL_SIZE = (32, 24)  # width, height; fine enough to tell scenes apart, coarse enough to forgive motion
-_READ_PIXELS = 256  # pixels across that are read for a thumbnail, whatever the picture's size
+_READ_PIXELS = 128  # pixels across that are read for a thumbnail, whatever the picture's size
 _NOISE_VARIANCE = 4.0  # gray levels squared; keeps nearly flat pictures from being compared by their noise
 _SHIFTS = tuple((dy, dx) for dy in range(-2, 3) for dx in range(-2, 3))  # thumbnail pixels a pan may move in one step
 _MEMORY = 15  # steps that tell how much change is usual here
