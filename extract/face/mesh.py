@@ -30,6 +30,8 @@ _EYES_TO_MOUTH = (0.55, 2.2)  # eye-mouth distance over inter-ocular distance, b
 _FACE_WIDTH = (1.4, 3.6)  # cheek to cheek over inter-ocular distance; adults' is 2.0-2.6
 _MOUTH_CORNERS = (61, 291)
 _CHEEKS = (234, 454)
+_FIRST_CORNERS, _SECOND_CORNERS = np.array([EYE_CORNERS["image_left"], EYE_CORNERS["image_right"]]).T
+_SHAPE_POINTS = np.array([*EYE_CORNERS["image_left"], *EYE_CORNERS["image_right"], *_MOUTH_CORNERS, *_CHEEKS])
 
 # Crop as centre x, centre y and side; the square in it that was read; `mesh_box` of the answer.
 Place = tuple[tuple[float, float, float] | None, TurnedSquare | None, np.ndarray | None]
@@ -37,7 +39,7 @@ Place = tuple[tuple[float, float, float] | None, TurnedSquare | None, np.ndarray
 
 def eye_centres(landmarks: np.ndarray) -> np.ndarray:
     """(2, 3) midpoints between the corners of each eye, left in the image first, from a (478, 3) mesh."""
-    return np.stack([landmarks[list(EYE_CORNERS[side])].mean(axis=0) for side in ("image_left", "image_right")])
+    return (landmarks[_FIRST_CORNERS] + landmarks[_SECOND_CORNERS]) / 2
 
 
 def mesh_box(landmarks: np.ndarray) -> np.ndarray:
@@ -52,19 +54,25 @@ def implausibility(landmarks: np.ndarray, height: int, width: int) -> str | None
     "small": the eyes are under 20 pixels apart (in depth, so that a turned head is not a small one). "outside": over a
     fifth of the rigid and ROI points are out of the picture. "shape": the mesh has no face's proportions.
     """
-    eyes = eye_centres(landmarks)
-    distance = float(np.linalg.norm(eyes[1] - eyes[0]))
+    # Single numbers: on arrays this small the calls are what takes the time.
+    a, b, c, d, *mouth, cheek, other_cheek = landmarks[_SHAPE_POINTS].tolist()
+    left, right, mouth = _middle(a, b), _middle(c, d), _middle(*mouth)
+    distance = math.dist(left, right)
     if distance < SMALLEST_EYE_DISTANCE:
         return "small"
     x, y = landmarks[_NEEDED_POINTS, 0], landmarks[_NEEDED_POINTS, 1]
-    if np.mean((x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)) > _MOST_OUTSIDE:
+    outside = np.count_nonzero((x < 0) | (y < 0) | (x > width - 1) | (y > height - 1))
+    if outside > _MOST_OUTSIDE * len(_NEEDED_POINTS):
         return "outside"
-    mouth = landmarks[list(_MOUTH_CORNERS)].mean(axis=0)
-    to_mouth = np.linalg.norm(mouth - eyes.mean(axis=0)) / distance
-    across = np.linalg.norm(landmarks[_CHEEKS[0]] - landmarks[_CHEEKS[1]]) / distance
+    to_mouth = math.dist(mouth, _middle(left, right)) / distance
+    across = math.dist(cheek, other_cheek) / distance
     if not (_EYES_TO_MOUTH[0] <= to_mouth <= _EYES_TO_MOUTH[1] and _FACE_WIDTH[0] <= across <= _FACE_WIDTH[1]):
         return "shape"
     return None
+
+
+def _middle(a: list[float], b: list[float]) -> list[float]:
+    return [(p + q) / 2 for p, q in zip(a, b, strict=True)]
 
 
 class SubjectMesh:

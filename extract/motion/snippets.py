@@ -26,7 +26,9 @@ from .alignment import ALIGNMENTS, ANCHOR_MESH_POINTS, Alignment, masked_median,
 from .flow import HORIZON_S, N_ROI, N_SAMPLES, TRACKED_ANCHORS, FlowMethod, FlowTracker, FrameMotion
 
 MAX_GAP_S = 0.25  # frames further apart are not interpolated between: slower than this no micro-expression survives
-_TOGETHER = 4  # frames whose head motion is removed in one go: on arrays this small the calls are what takes the time
+# Frames whose head motion is removed in one go, where nobody waits for them: on arrays this small the calls are what
+# takes the time.
+TOGETHER = 16
 _SLACK_S = 1e-6  # rounding of frame times
 _END_SLACK_S = 1e-3  # the slack with which Timebase counts its last tick
 _STEP_S = np.arange(SNIPPET_STEPS) / CLOCK_HZ
@@ -54,6 +56,7 @@ def build_snippets(
     flow: FlowMethod = "lk",
     alignment: Alignment = "pose",
     n_ticks: Callable[[], int] | None = None,
+    together: int = TOGETHER,
 ) -> Iterator[TickRow]:
     """One row for every tick of the recording, in order.
 
@@ -61,6 +64,7 @@ def build_snippets(
     behind the frames, several at a time, and only that much is held in memory.
     n_ticks: asked once the frames have run out, how many ticks there are (`Timebase.n_ticks`); by default those up
     to the last frame. Thinned video can end a little before the recording does.
+    together: frames that are taken together. More take less time and come later; the rows are the same.
     Raises ValueError for an unknown method or frames out of order.
     """
     if alignment not in ALIGNMENTS:
@@ -88,7 +92,7 @@ def build_snippets(
             yield from upto(segment.finish(halfway=(segment.last_time + frame.time) / 2))
             segment = None
         if segment is None:
-            segment = _Segment(frame, n_segments, tick, flow, alignment)
+            segment = _Segment(frame, n_segments, tick, flow, alignment, together)
             n_segments += 1
         yield from upto(segment.add(frame))
     if last_time < 0:
@@ -155,11 +159,13 @@ def _between(values: np.ndarray, times: np.ndarray, right: np.ndarray, at: np.nd
 class _Segment:
     """One segment while it is read: its trajectories, and the ticks that wait for them."""
 
-    def __init__(self, first: FaceFrame, number: int, free_tick: int, flow: FlowMethod, alignment: Alignment) -> None:
+    def __init__(
+        self, first: FaceFrame, number: int, free_tick: int, flow: FlowMethod, alignment: Alignment, together: int
+    ) -> None:
         """free_tick: the first tick that no earlier segment has taken."""
         self._number = number
         self._source_segment = first.segment
-        self._alignment = alignment
+        self._alignment, self._together = alignment, together
         self._tracker = FlowTracker(flow)
         self._trajectories: deque[_Trajectory] = deque()
         # Motions, and the trajectories they continue; None for those that no tick will ask for any more.
@@ -179,7 +185,7 @@ class _Segment:
         self._mesh.append((frame.time, frame.landmarks[_KEPT_ROWS]))
         self._trajectories.append(_Trajectory(frame.time))
         self._wait(self._tracker.add(frame))
-        if len(self._waiting) < _TOGETHER:
+        if len(self._waiting) < self._together:
             return
         self._settle()
         first = self._tick
