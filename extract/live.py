@@ -60,9 +60,7 @@ def live_features(
 
     with Watch(options.face, once=True) as watch, RowSpool() as spool, single_threaded_opencv():
         frames = watch.frames(stream.pending())
-        rows = read_rows(
-            frames, stream, watch.guess, stats, options, watch.frame_times, headway, together=_TOGETHER
-        )
+        rows = read_rows(frames, stream, watch.guess, stats, options, watch.frame_times, headway, together=_TOGETHER)
         with closing(rows):
             for row in rows:
                 spool.append(row)

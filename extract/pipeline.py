@@ -143,8 +143,8 @@ def read_rows(
     together: int = TOGETHER,
 ) -> Generator[TickRow, None, None]:
     """Follow a face through the pictures: a row for every tick. frame_times: grows as the pictures are read; in the end
-    it tells how many ticks there are. headway: called with the frames done. together: see `build_snippets`. To be closed
-    where it is not read to its end."""
+    it tells how many ticks there are. headway: called with the frames done. together: as of `build_snippets`. To be
+    closed where it is not read to its end."""
     ready = in_background(pictures, _queue_depth(stream))
     faces = in_background(follow_face(ready, subject, stats))
     try:

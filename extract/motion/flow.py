@@ -391,9 +391,7 @@ class FlowTracker:
         known = self._references[rows]
         older, newest = known[:-1], known[-1:]
         # The newest starts from the mesh; its step then carries every older track to this picture.
-        end, tracked = self._track(
-            [self._cuts[rows[-1]]], cut, newest["start"], mesh[None], newest["limit"], True
-        )
+        end, tracked = self._track([self._cuts[rows[-1]]], cut, newest["start"], mesh[None], newest["limit"], True)
         newest_before = newest["start"][0]
         sure = tracked & self._near(end, mesh, newest["iod"])
         if len(older):
