@@ -415,7 +415,7 @@ def test_a_recording_of_one_face_is_decoded_once_and_gives_what_two_readings_giv
 
 
 def conversions(monkeypatch):
-    """Numbers of the frames that have been turned into gray, which every one that is looked at is, as a list that grows."""
+    """Numbers of the frames that have been turned into gray, as all that are looked at are; a list that grows."""
     converted = []
     brightness = video.brightness
 
