@@ -48,8 +48,8 @@ def stages(video: Path, spotter: Spotter, n_frames: int) -> Iterator[tuple[str, 
     with open_video(video) as stream:
         pending, *cost = timed(lambda: [frame for frame, _ in zip(stream.pending(), range(count), strict=False)])
         yield "decode (in each reading)", *cost
-        frames, *cost = timed(lambda: [f for f in (frame.develop() for frame in pending) if f is not None])
-        yield "convert to RGB", *cost
+        # Each stage turns those pictures into RGB that it is the first to read so.
+        frames = [f for f in (frame.develop() for frame in pending) if f is not None]
     seen, due = [], 0.0
     for frame in frames:
         if frame.time >= due:

@@ -17,6 +17,8 @@ from .spool import RowSpool
 from .threads import single_threaded_opencv
 from .timebase import CLOCK_HZ, Timebase
 
+_TOGETHER = 4  # frames taken together, a delay of an eighth of a second
+
 
 @dataclass(frozen=True, eq=False)
 class Window:
@@ -58,7 +60,8 @@ def live_features(
 
     with Watch(options.face, once=True) as watch, RowSpool() as spool, single_threaded_opencv():
         frames = watch.frames(stream.pending())
-        with closing(read_rows(frames, stream, watch.guess, stats, options, watch.frame_times, headway)) as rows:
+        rows = read_rows(frames, stream, watch.guess, stats, options, watch.frame_times, headway, together=_TOGETHER)
+        with closing(rows):
             for row in rows:
                 spool.append(row)
                 if spool.n_rows % every == 0:

@@ -23,7 +23,7 @@ from .face.following import FaceReport, FollowStats, choose_subject, follow_face
 from .face.subjects import Looks, Subject, describe
 from .face.watching import SLOWEST_PERIOD_S, Watch
 from .features import FaceFeatures
-from .motion.snippets import TickRow, build_snippets
+from .motion.snippets import TOGETHER, TickRow, build_snippets
 from .options import ExtractOptions
 from .reading.frames import FaceFrame, VideoFrame
 from .reading.stream import PendingFrame, VideoStream
@@ -140,10 +140,11 @@ def read_rows(
     options: ExtractOptions,
     frame_times: list[float],
     headway: Callable[[int], None],
+    together: int = TOGETHER,
 ) -> Generator[TickRow, None, None]:
     """Follow a face through the pictures: a row for every tick. frame_times: grows as the pictures are read; in the end
-    it tells how many ticks there are. headway: called with the frames done. To be closed where it is not read to its
-    end."""
+    it tells how many ticks there are. headway: called with the frames done. together: as of `build_snippets`. To be
+    closed where it is not read to its end."""
     ready = in_background(pictures, _queue_depth(stream))
     faces = in_background(follow_face(ready, subject, stats))
     try:
@@ -152,6 +153,7 @@ def read_rows(
             flow=options.flow,
             alignment=options.alignment,
             n_ticks=lambda: Timebase(np.array(frame_times)).n_ticks,
+            together=together,
         )
     finally:
         # Also when a stage after it failed: the decoder must be at rest before it is closed.

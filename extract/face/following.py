@@ -101,7 +101,6 @@ class _Picture:
     """A frame before its mesh is read. breaks: it comes after a cut or a gap. shot_start: seconds, of the last cut."""
 
     frame: VideoFrame
-    gray: np.ndarray
     breaks: bool
     shot_start: float
 
@@ -129,15 +128,15 @@ class _Look:
         self._confirmed = -np.inf
         self._last: tuple[float, np.ndarray] | None = None  # when, and the mesh as `mesh_box`
 
-    def prepare(self, frame: VideoFrame, gray: np.ndarray) -> _Picture:
+    def prepare(self, frame: VideoFrame) -> _Picture:
         """Compare a picture, read or not, with the one before. To be called for every one, in order."""
-        cut = self._picture_change(thumbnail(gray))
+        cut = self._picture_change(thumbnail(frame.gray))
         gap = frame.time - self._frame_time > LONGEST_TIME_GAP_S
         self._frame_time = frame.time
         if cut:
             self._stats.cuts += 1
             self._shot_start = frame.time
-        return _Picture(frame, gray, cut or gap, self._shot_start)
+        return _Picture(frame, cut or gap, self._shot_start)
 
     def read(self, picture: _Picture) -> _Reading:
         """The mesh in a picture after the one that was read last."""
@@ -148,7 +147,7 @@ class _Look:
             return _Reading(None, reason, picture.breaks, calm=False)
         time, box = picture.frame.time, self._mesh.box
         jumped = self._last is not None and self._jumped(time, box)
-        changed = self._face_change(portrait(picture.gray, eye_centres(landmarks)[:, :2]))
+        changed = self._face_change(portrait(picture.frame.gray, eye_centres(landmarks)[:, :2]))
         calm = self._last is None or not has_moved(box, self._last[1])
         self._last = time, box
         return _Reading(landmarks, "", picture.breaks or jumped or changed, calm)
@@ -184,7 +183,7 @@ class _Look:
                 self._lose_track()
                 return None, "elsewhere"
             self._confirmed = frame.time
-        reason = implausibility(landmarks, *frame.rgb.shape[:2])
+        reason = implausibility(landmarks, *frame.gray.shape)
         return (landmarks, "") if reason is None else (None, reason)
 
     def _jumped(self, time: float, now: np.ndarray) -> bool:
@@ -311,17 +310,15 @@ def follow_face(frames: Iterable[VideoFrame], subject: Looks, stats: FollowStats
     one or two frames does not end its segment; those frames have no landmarks. A segment under half a second is not
     believed. At most about half a second of frames is held back at a time.
     """
-    import cv2
-
     stats = FollowStats() if stats is None else stats
     segments = _Segments(stats)
     with SubjectMesh() as mesh:
         look = _Look(subject, mesh, stats)
-        pictures = (look.prepare(frame, cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY)) for frame in frames)
+        pictures = (look.prepare(frame) for frame in frames)
         for picture, reading in _read_every_second(pictures, look):
             if reading.landmarks is None:
                 stats.lost[reading.reason] += 1
             frame = picture.frame
-            face = FaceFrame(frame.index, frame.time, picture.gray, reading.landmarks, -1)
+            face = FaceFrame(frame.index, frame.time, frame.gray, reading.landmarks, -1)
             yield from segments.add(face, reading.breaks)
     yield from segments.end()

@@ -1,5 +1,6 @@
 """The face mesh of one subject, followed from picture to picture."""
 
+import math
 from types import TracebackType
 
 import cv2
@@ -17,6 +18,9 @@ _MOVE_RATIO = 1.25  # change of face size before it does
 _RELOOK_SHIFT = 0.04  # mesh extents a face may move between two readings that agree
 _MOST_READS = 4
 _SMALLEST_READ, _LARGEST_READ = 256, 384  # pixels across the crop as it is read, 192 of them
+# The crop is so many cells across, each of whole pixels before and after it is resized: any part of it can be resized
+# by itself. Both sizes above are multiples of it.
+_CELLS = 32
 
 _INTERPOLATED = 3  # pixels around a square that interpolating, twice, may look at
 
@@ -26,6 +30,8 @@ _EYES_TO_MOUTH = (0.55, 2.2)  # eye-mouth distance over inter-ocular distance, b
 _FACE_WIDTH = (1.4, 3.6)  # cheek to cheek over inter-ocular distance; adults' is 2.0-2.6
 _MOUTH_CORNERS = (61, 291)
 _CHEEKS = (234, 454)
+_FIRST_CORNERS, _SECOND_CORNERS = np.array([EYE_CORNERS["image_left"], EYE_CORNERS["image_right"]]).T
+_SHAPE_POINTS = np.array([*EYE_CORNERS["image_left"], *EYE_CORNERS["image_right"], *_MOUTH_CORNERS, *_CHEEKS])
 
 # Crop as centre x, centre y and side; the square in it that was read; `mesh_box` of the answer.
 Place = tuple[tuple[float, float, float] | None, TurnedSquare | None, np.ndarray | None]
@@ -33,7 +39,7 @@ Place = tuple[tuple[float, float, float] | None, TurnedSquare | None, np.ndarray
 
 def eye_centres(landmarks: np.ndarray) -> np.ndarray:
     """(2, 3) midpoints between the corners of each eye, left in the image first, from a (478, 3) mesh."""
-    return np.stack([landmarks[list(EYE_CORNERS[side])].mean(axis=0) for side in ("image_left", "image_right")])
+    return (landmarks[_FIRST_CORNERS] + landmarks[_SECOND_CORNERS]) / 2
 
 
 def mesh_box(landmarks: np.ndarray) -> np.ndarray:
@@ -48,19 +54,25 @@ def implausibility(landmarks: np.ndarray, height: int, width: int) -> str | None
     "small": the eyes are under 20 pixels apart (in depth, so that a turned head is not a small one). "outside": over a
     fifth of the rigid and ROI points are out of the picture. "shape": the mesh has no face's proportions.
     """
-    eyes = eye_centres(landmarks)
-    distance = float(np.linalg.norm(eyes[1] - eyes[0]))
+    # Single numbers: on arrays this small the calls are what takes the time.
+    a, b, c, d, *mouth, cheek, other_cheek = landmarks[_SHAPE_POINTS].tolist()
+    left, right, mouth = _middle(a, b), _middle(c, d), _middle(*mouth)
+    distance = math.dist(left, right)
     if distance < SMALLEST_EYE_DISTANCE:
         return "small"
     x, y = landmarks[_NEEDED_POINTS, 0], landmarks[_NEEDED_POINTS, 1]
-    if np.mean((x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)) > _MOST_OUTSIDE:
+    outside = np.count_nonzero((x < 0) | (y < 0) | (x > width - 1) | (y > height - 1))
+    if outside > _MOST_OUTSIDE * len(_NEEDED_POINTS):
         return "outside"
-    mouth = landmarks[list(_MOUTH_CORNERS)].mean(axis=0)
-    to_mouth = np.linalg.norm(mouth - eyes.mean(axis=0)) / distance
-    across = np.linalg.norm(landmarks[_CHEEKS[0]] - landmarks[_CHEEKS[1]]) / distance
+    to_mouth = math.dist(mouth, _middle(left, right)) / distance
+    across = math.dist(cheek, other_cheek) / distance
     if not (_EYES_TO_MOUTH[0] <= to_mouth <= _EYES_TO_MOUTH[1] and _FACE_WIDTH[0] <= across <= _FACE_WIDTH[1]):
         return "shape"
     return None
+
+
+def _middle(a: list[float], b: list[float]) -> list[float]:
+    return [(p + q) / 2 for p, q in zip(a, b, strict=True)]
 
 
 class SubjectMesh:
@@ -77,7 +89,7 @@ class SubjectMesh:
         self._crop: tuple[float, float, float] | None = None  # centre x, centre y, side
         self._square: TurnedSquare | None = None  # where in the crop the face was last seen
         self._box: np.ndarray | None = None
-        self._canvas = np.empty((0, 0, 3), np.uint8)  # the crop as far as it is looked at
+        self._canvas = np.zeros((0, 0, 3), np.uint8)  # the crop as it is read, as far as it is looked at
 
     def __enter__(self) -> "SubjectMesh":
         return self
@@ -151,23 +163,24 @@ class SubjectMesh:
         # A whole number of pixels is averaged into one first, which is fast and keeps fine texture from aliasing; what
         # remains, less than half, is interpolated. An area average over broken pixels alone took longer than the mesh.
         shrink = max(int(side // _LARGEST_READ), 1)
-        shrunk = max(round(side / shrink), 2)
-        side = shrink * shrunk
+        coarse = max(round(side / (shrink * _CELLS)), 1)  # pixels across a cell
+        side = shrink * coarse * _CELLS
         left, top = round(x - side / 2), round(y - side / 2)
-        read = int(np.clip(shrunk, _SMALLEST_READ, _LARGEST_READ))
-        if self._canvas.shape[0] != shrunk:
-            self._canvas = np.empty((shrunk, shrunk, 3), np.uint8)
+        read = min(max(coarse * _CELLS, _SMALLEST_READ), _LARGEST_READ)
+        fine = read // _CELLS
+        if self._canvas.shape[0] != read:
+            self._canvas = np.zeros((read, read, 3), np.uint8)
         # Where the square is known already, nothing else of the crop is looked at; what it shows there is of no matter.
-        columns, rows = _shown(self._square, read, shrunk)
-        width, height = columns.stop - columns.start, rows.stop - rows.start
-        across, down = left + shrink * columns.start, top + shrink * rows.start
-        part = part_of(rgb, across, down, shrink * width, shrink * height)
+        (first_column, end_column), (first_row, end_row) = _shown(self._square, fine)
+        width, height = end_column - first_column, end_row - first_row
+        cell = shrink * coarse
+        part = part_of(rgb, left + cell * first_column, top + cell * first_row, cell * width, cell * height)
         if shrink > 1:
-            part = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
-        self._canvas[rows, columns] = part
+            part = cv2.resize(part, (coarse * width, coarse * height), interpolation=cv2.INTER_AREA)
+        if fine != coarse:
+            part = cv2.resize(part, (fine * width, fine * height), interpolation=cv2.INTER_LINEAR)
         crop = self._canvas
-        if read != shrunk:
-            crop = cv2.resize(crop, (read, read), interpolation=cv2.INTER_LINEAR)
+        crop[fine * first_row : fine * end_row, fine * first_column : fine * end_column] = part
         square = self._square or self._reader.find(crop)
         landmarks = None if square is None else self._reader.read(crop, square)
         if landmarks is None:
@@ -177,19 +190,23 @@ class SubjectMesh:
         return landmarks * np.float32(side / read) + np.array([left, top, 0], dtype=np.float32)
 
 
-def _shown(square: TurnedSquare | None, read: int, pixels: int) -> tuple[slice, slice]:
-    """Columns and rows, of `pixels` each, that a square shows of a crop in which it lies, of `read` across; all without
-    one."""
+def _shown(square: TurnedSquare | None, fine: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First and end of the columns and of the rows of cells, `fine` pixels across, that a square shows of the crop in
+    which it lies; all without one."""
     if square is None:
-        return slice(0, pixels), slice(0, pixels)
-    edges = np.array(square.reach())
-    low, high = ((edges[:2] - _INTERPOLATED) * (pixels / read), (edges[2:] + _INTERPOLATED) * (pixels / read))
-    first = np.clip(np.floor(low).astype(int), 0, pixels - 1)
-    end = np.clip(np.ceil(high).astype(int), first + 1, pixels)
-    return slice(int(first[0]), int(end[0])), slice(int(first[1]), int(end[1]))
+        return (0, _CELLS), (0, _CELLS)
+    left, top, right, bottom = square.reach()
+    return _cells(left, right, fine), _cells(top, bottom, fine)
+
+
+def _cells(low: float, high: float, fine: int) -> tuple[int, int]:
+    """First and end of the cells between two places, at least one."""
+    first = min(max(math.floor((low - _INTERPOLATED) / fine), 0), _CELLS - 1)
+    return first, min(max(math.ceil((high + _INTERPOLATED) / fine), first + 1), _CELLS)
 
 
 def has_moved(face: np.ndarray, before: np.ndarray) -> bool:
     """Whether a face, as `mesh_box`, has moved or grown by more than a few hundredths of its size."""
-    shift = float(np.hypot(*(face[:2] - before[:2]))) / before[2]
-    return shift > _RELOOK_SHIFT or abs(face[2] / before[2] - 1) > _RELOOK_SHIFT
+    (x, y, size), (x_before, y_before, size_before) = face.tolist(), before.tolist()
+    shift = math.hypot(x - x_before, y - y_before) / size_before
+    return shift > _RELOOK_SHIFT or abs(size / size_before - 1) > _RELOOK_SHIFT

@@ -45,13 +45,13 @@ class MeshNetwork:
         points[:_N_PLAIN] = mesh.reshape(_N_PLAIN, 3)
         placed = self._windows.around(points[:_N_PLAIN, :2])
         refined = self._heads(*self._windows.cut(features[0], placed))
+        # A head's unit is a quarter of a cell, and so is the picture's pixel.
+        turns, shifts = placed[:, :, :2].swapaxes(1, 2), 4 * placed[:, :, 2]
         for (window, rows), answer in zip(_HEADS, refined, strict=True):
             around = self._windows.points[window]
             if rows is not None:
-                points[rows, 2] = points[around[:_EYE_OUTLINE], 2].mean()
-            # A head's unit is a quarter of a cell, and so is the picture's pixel.
-            matrix = placed[window]
-            points[around if rows is None else rows, :2] = answer[0] @ matrix[:, :2].T + 4 * matrix[:, 2]
+                points[rows, 2] = np.add.reduce(points[around[:_EYE_OUTLINE], 2]) / _EYE_OUTLINE
+            points[around if rows is None else rows, :2] = answer[0] @ turns[window] + shifts[window]
         return points, float(1 / (1 + np.exp(-flag.item())))
 
 

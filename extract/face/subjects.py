@@ -115,12 +115,10 @@ class SubjectScan:
 
     def look(self, frame: VideoFrame) -> list[Track]:
         """The tracks that are seen in a picture, `SCAN_PERIOD_S` after the one before; their last look is at it."""
-        import cv2
-
         self._looks += 1
         finder, linker = self._finder, self._linker
         found = finder.whole(frame.rgb)
-        gray = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY)
+        gray = frame.gray
         if self._change(thumbnail(gray)):
             linker.cut(frame.time)
         for track in linker.missing(frame.time, found)[:_MOST_CLOSER_LOOKS]:

@@ -95,7 +95,7 @@ class Watch:
             self.frame_times.append(frame.time)
             if frame.time >= self._due:
                 picture = frame.develop()
-                frame = replace(frame, picture=lambda rgb=None if picture is None else picture.rgb: rgb)
+                frame = replace(frame, picture=lambda found=None if picture is None else picture.picture: found)
                 if picture is not None:
                     self._pixels = picture.rgb.shape[0] * picture.rgb.shape[1]
                     self._due = frame.time + SCAN_PERIOD_S - 1e-3

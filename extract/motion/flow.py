@@ -12,6 +12,8 @@ Sparse Lucas-Kanade is the default: on a rendered portrait (`benchmarks/flow_noi
 about half of a small local motion, because it smooths across the face, left no less noise and took five times as long.
 """
 
+import math
+import statistics
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,15 +50,20 @@ N_POINTS = N_ROI * N_SAMPLES + len(TRACKED_ANCHORS)
 _STRAY_LIMIT = 0.25  # x inter-ocular distance
 
 
-# The same as index arrays: the first mesh point of each ROI, then which ROIs have a second, a third and so on, and how
-# many each has, (10, 1).
-_ROI_FIRST = np.array([mesh[0] for mesh in ROI_MESH_POINTS.values()])
-_ROI_FURTHER = [
-    tuple(np.array([(roi, mesh[k]) for roi, mesh in enumerate(ROI_MESH_POINTS.values()) if k < len(mesh)]).T)
-    for k in range(1, max(len(mesh) for mesh in ROI_MESH_POINTS.values()))
-]
+# The same as index arrays: the points of all ROIs in a row, where each ROI begins, and how many it has, (10, 1).
+_ROI_ROWS = np.concatenate([*map(np.array, ROI_MESH_POINTS.values())])
 _ROI_POINTS = np.array([[len(mesh)] for mesh in ROI_MESH_POINTS.values()], np.float32)
+_ROI_FIRST = np.cumsum([0, *map(len, ROI_MESH_POINTS.values())])[:-1]
 _ANCHOR_ROWS = np.array(TRACKED_ANCHORS)
+_CORNER_ROWS = np.array([*EYE_CORNERS["image_left"], *EYE_CORNERS["image_right"]])
+
+
+def _between_eyes(landmarks: np.ndarray) -> tuple[float, float, float]:
+    """x, y, z from the middle of the left eye in the image to that of the right one, of (478, 3) mesh points."""
+    # Single numbers: on arrays this small the calls are what takes the time.
+    first, second, third, fourth = landmarks[_CORNER_ROWS].tolist()
+    x, y, z = ((c + d - a - b) / 2 for a, b, c, d in zip(first, second, third, fourth, strict=True))
+    return x, y, z
 
 
 def eye_distance(landmarks: np.ndarray) -> float:
@@ -64,21 +71,17 @@ def eye_distance(landmarks: np.ndarray) -> float:
 
     Depth counts too: the distance in the picture alone shrinks as the head turns and would inflate all motion.
     """
-    left, right = (landmarks[list(EYE_CORNERS[side])].mean(0) for side in ("image_left", "image_right"))
-    return float(np.linalg.norm(right - left))
+    return math.hypot(*_between_eyes(landmarks))
 
 
 def sample_points(landmarks: np.ndarray, iod: float) -> np.ndarray:
     """Picture positions to track and their depth, (P, 3) px: `N_SAMPLES` for each ROI, then `TRACKED_ANCHORS`."""
-    left, right = (landmarks[list(EYE_CORNERS[side]), :2].mean(0) for side in ("image_left", "image_right"))
-    along = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
-    axes = np.array([[*along, 0.0], [-along[1], along[0], 0.0]]) * iod
-    centres = landmarks[_ROI_FIRST]
-    for roi, mesh in _ROI_FURTHER:
-        centres[roi] += landmarks[mesh]
-    centres /= _ROI_POINTS
+    x, y, _ = _between_eyes(landmarks)
+    unit = iod / max(math.hypot(x, y), 1e-6)
+    axes = np.array([[x * unit, y * unit, 0.0], [-y * unit, x * unit, 0.0]], np.float32)
+    centres = np.add.reduceat(landmarks[_ROI_ROWS], _ROI_FIRST, axis=0) / _ROI_POINTS
     samples = centres[:, None] + _SAMPLE_PATTERN @ axes
-    return np.concatenate([samples.reshape(-1, 3), landmarks[_ANCHOR_ROWS]]).astype(np.float32)
+    return np.concatenate([samples.reshape(-1, 3), landmarks[_ANCHOR_ROWS]], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -102,24 +105,39 @@ class CropWindow:
         inner = gray[max(self.y, 0) : self.y + self.side - bottom, max(self.x, 0) : self.x + self.side - right]
         if top or left or bottom or right:
             inner = cv2.copyMakeBorder(inner, top, bottom, left, right, cv2.BORDER_REPLICATE)
-        how = cv2.INTER_AREA if self.side > CROP_SIZE else cv2.INTER_LINEAR
-        return cv2.resize(inner, (CROP_SIZE, CROP_SIZE), interpolation=how)
+        if self.side <= CROP_SIZE:
+            return cv2.resize(inner, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
+        # Averaged over whole pixels only, interpolated in between: an area average over broken ones alone took as long
+        # as a third of the tracking.
+        shrunk = self.side // _shrink(self.side)
+        if shrunk < self.side:
+            inner = cv2.resize(inner, (shrunk, shrunk), interpolation=cv2.INTER_AREA)
+        inner = cv2.resize(inner, (2 * CROP_SIZE, 2 * CROP_SIZE), interpolation=cv2.INTER_LINEAR)
+        return cv2.resize(inner, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_AREA)
 
     def into(self, points: np.ndarray) -> np.ndarray:
         """Picture positions (..., 2) to cut positions; pixel centres are at whole numbers in both."""
-        return (points - (self.x, self.y) + 0.5) * self.scale - 0.5
+        offset = np.array([self.x - 0.5, self.y - 0.5]) * self.scale + 0.5
+        return points * self.scale - offset
 
     def holds(self, centre: np.ndarray, iod: float) -> bool:
         """Whether a face (centre and inter-ocular distance in the picture) still sits well in the window."""
-        drift = np.abs(centre - (self.x + self.side / 2, self.y + self.side / 2)).max() / self.side
+        x, y = centre.tolist()
+        drift = max(abs(x - self.x - self.side / 2), abs(y - self.y - self.side / 2)) / self.side
         zoom = _CROP_SIDE * iod / self.side
-        return bool(drift <= _CROP_DRIFT and 1 / _CROP_ZOOM <= zoom <= _CROP_ZOOM)
+        return drift <= _CROP_DRIFT and 1 / _CROP_ZOOM <= zoom <= _CROP_ZOOM
 
     @classmethod
     def around(cls, centre: np.ndarray, iod: float) -> "CropWindow":
         side = max(round(_CROP_SIDE * iod), 16)
+        side -= side % _shrink(side)
         x, y = np.rint(centre - side / 2).astype(int)
         return cls(int(x), int(y), side)
+
+
+def _shrink(side: int) -> int:
+    """How many pixels across are averaged into one before a window of that side is interpolated."""
+    return max(side // (2 * CROP_SIZE), 1)
 
 
 class Tracker(Protocol):
@@ -131,13 +149,13 @@ class Tracker(Protocol):
         current: np.ndarray,
         points: np.ndarray,
         guess: np.ndarray,
-        contrast: np.ndarray,
+        limit: np.ndarray,
         rough: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Positions (R, P, 2) in `current` and whether each is trusted (R, P) bool, for R of at least 1.
 
         references, current: cuts; points: (R, P, 2) in each of `references`; guess: (R, P, 2) where they may be in
-        `current`; contrast: (R, P) standard deviation of the gray levels around each in its reference;
+        `current`; limit: (R, P) mean gray level difference from which on what is found is something else;
         rough: the guess comes from the face mesh and may be some pixels off.
         """
 
@@ -147,17 +165,19 @@ def track_lk(
     current: np.ndarray,
     points: np.ndarray,
     guess: np.ndarray,
-    contrast: np.ndarray,
+    limit: np.ndarray,
     rough: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pyramidal Lucas-Kanade. Unless the guess is rough the finest level alone is enough.
 
     It prepares each whole reference anew for every picture, so it is shown only where the points are.
     """
+    margin = _LK_ROUGH_MARGIN if rough else _LK_MARGIN
     ends = np.concatenate([points, guess]).reshape(-1, 2)
-    left, top = np.maximum(ends.min(0).astype(int) - _LK_MARGIN, 0)
-    right, bottom = ends.max(0).astype(int) + _LK_MARGIN
-    shown = slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
+    (left, top), (right, bottom) = ends.min(0).tolist(), ends.max(0).tolist()
+    left, top = max(int(left) - margin, 0), max(int(top) - margin, 0)
+    right, bottom = max(int(right) + margin, left + 1), max(int(bottom) + margin, top + 1)
+    shown = slice(top, bottom), slice(left, right)
     corner = np.array([left, top], np.float32)
     starts, founds = points - corner, guess - corner
     status = np.empty((*points.shape[:2], 1), np.uint8)
@@ -171,36 +191,41 @@ def track_lk(
             founds[k],
             status[k],
             error[k],
-            (_LK_WINDOW, _LK_WINDOW),
+            _LK_WINDOW,
             _LK_ROUGH_LEVELS if rough else 0,
-            (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, _LK_PRECISION),
+            _LK_CRITERIA,
             cv2.OPTFLOW_USE_INITIAL_FLOW,
             1e-4,
         )
     # Lucas-Kanade calls anything with texture found. What it found must look like what it sought.
-    limit = np.maximum(_LK_ERROR_FLOOR, _LK_ERROR_LIMIT * contrast)
-    return founds + corner, (status[..., 0] > 0) & (error[..., 0] < limit)
+    return founds + corner, status[..., 0].view(bool) & (error[..., 0] < limit)
 
 
-def _contrast(cut: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(P,) standard deviation of the gray levels in the tracking window around each point."""
-    columns, rows = np.clip(np.rint(points), 0, CROP_SIZE - 1).astype(int).T
-    sums, squares = cv2.integral2(cut)
-    half = _LK_WINDOW // 2
-    top, bottom = np.maximum(rows - half, 0), np.minimum(rows + half + 1, CROP_SIZE)
-    left, right = np.maximum(columns - half, 0), np.minimum(columns + half + 1, CROP_SIZE)
-    area = (bottom - top) * (right - left)
+def _error_limits(cut: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(P,) `limit` of a tracker, by the contrast of the cut, the standard deviation of its gray levels, around each."""
+    at = np.rint(points).astype(np.intp)
+    low = np.clip(at - _LK_REACH, 0, CROP_SIZE - 1)
+    high = np.clip(at + (_LK_REACH + 1), 1, CROP_SIZE)
+    sides = high - low
+    (left, top), (right, bottom) = low.T, high.T
+    width = CROP_SIZE + 1
+    corners = np.stack([bottom * width + right, top * width + left, bottom * width + left, top * width + right])
     mean, power = (
-        (table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]) / area
-        for table in (sums, squares)
+        (at[0] + at[1] - at[2] - at[3]) / (sides[:, 0] * sides[:, 1])
+        for at in (table.ravel()[corners] for table in cv2.integral2(cut))
     )
-    return np.sqrt(np.maximum(power - mean**2, 0.0))
+    return np.maximum(_LK_ERROR_FLOOR, _LK_ERROR_LIMIT * np.sqrt(np.maximum(power - mean**2, 0.0)))
 
 
-_LK_WINDOW = 15  # px of the cut: a fifth of the inter-ocular distance
+# px of the cut, width and height: a fifth of the inter-ocular distance. OpenCV takes eight columns at a time and what
+# is left of them one by one, so that 16 columns take two thirds of the time of 15.
+_LK_WINDOW = (16, 15)
+_LK_REACH = 7  # px of the cut around a point, in which its contrast is measured
 _LK_ROUGH_LEVELS = 2
 _LK_PRECISION = 0.02  # px of the cut a step of the search may still move
-_LK_MARGIN = 24  # px of the cut shown around the outermost points; a track beyond it has strayed
+_LK_CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, _LK_PRECISION)
+# px of the cut shown around the outermost points: the window, and how far from its guess a track may be found.
+_LK_ROUGH_MARGIN, _LK_MARGIN = 24, 16
 _LK_ERROR_FLOOR = 8.0  # mean gray level difference that noise and light may cause
 _LK_ERROR_LIMIT = 0.7  # x contrast: two unrelated patches differ by about 0.8 to 1.1
 _DIS_PATCH = 9  # px of the cut: dense flow is averaged over this square around a point
@@ -218,7 +243,7 @@ class DenseTracker:
         current: np.ndarray,
         points: np.ndarray,
         guess: np.ndarray,
-        contrast: np.ndarray,
+        limit: np.ndarray,
         rough: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
         moved = np.stack([self._motion(*pair, current) for pair in zip(references, points, strict=True)])
@@ -249,6 +274,23 @@ class FrameMotion:
     trusted: np.ndarray
 
 
+# A picture whose points are tracked to later ones. seen: when it was tracked last, s; end: where its points were then;
+# trusted: which of them are still followed. start, end: in the cut; samples: laid on its own face mesh, px of the
+# picture; limit: see `Tracker`.
+_REFERENCE = np.dtype(
+    [
+        ("time", np.float64),
+        ("seen", np.float64),
+        ("iod", np.float64),
+        ("samples", np.float32, (N_POINTS, 3)),
+        ("start", np.float32, (N_POINTS, 2)),
+        ("end", np.float32, (N_POINTS, 2)),
+        ("limit", np.float32, (N_POINTS,)),
+        ("trusted", np.bool_, (N_POINTS,)),
+    ]
+)
+
+
 class FlowTracker:
     """Follows the sample points of one segment. Holds the pictures of about half a second.
 
@@ -259,17 +301,10 @@ class FlowTracker:
         if method not in FLOW_METHODS:
             raise ValueError(f"flow must be one of {FLOW_METHODS}, got {method!r}")
         self._track = _TRACKERS[method]()
-        # The references, oldest first: their pictures, and these as the window last cut them.
+        # The references, oldest first: what is known of them, their pictures, and these as the window last cut them.
+        self._references = np.empty(0, _REFERENCE)
         self._grays: list[np.ndarray] = []
         self._cuts: list[np.ndarray] = []
-        self._times, self._iod = np.empty(0), np.empty(0)
-        self._samples = np.empty((0, N_POINTS, 3), np.float32)  # laid on each one's own face mesh, px of the picture
-        self._start = np.empty((0, N_POINTS, 2), np.float32)  # the same in the cuts
-        self._contrast = np.empty((0, N_POINTS))
-        # When each was tracked last, where its points were then, px, and which of them are still followed.
-        self._seen = np.empty(0)
-        self._found = np.empty((0, N_POINTS, 2), np.float32)
-        self._trusted = np.empty((0, N_POINTS), bool)
         self._iods: deque[float] = deque(maxlen=_IOD_FRAMES)
         self._window: CropWindow | None = None
 
@@ -280,71 +315,71 @@ class FlowTracker:
         what `catch_up` says.
         """
         motions = []
-        if len(self._times) and frame.time - self._times[-1] > DENSE_PERIOD_S:
+        if len(self._references) and frame.time - self._references["time"][-1] > DENSE_PERIOD_S:
             motions += self.catch_up()
-        self._forget_complete()
+        incomplete = self._forget_complete()
         landmarks = frame.landmarks
         self._iods.append(eye_distance(landmarks))
-        iod = float(np.median(self._iods))
+        iod = statistics.median(self._iods)
         samples = sample_points(landmarks, iod)
         self._aim(samples[:, :2], iod)
         cut = self._window.cut(frame.gray)
         start = self._window.into(samples[:, :2]).astype(np.float32)
-        due = np.flatnonzero((frame.time - self._seen > DENSE_PERIOD_S) & ~self._complete())
+        due = np.flatnonzero((frame.time - self._references["seen"] > DENSE_PERIOD_S) & incomplete)
         self._follow(due, frame.time, cut, start)
         self._grays.append(frame.gray)
         self._cuts.append(cut)
-        self._times = np.append(self._times, frame.time)
-        self._iod = np.append(self._iod, iod)
-        self._samples = np.concatenate([self._samples, samples[None]])
-        self._start = np.concatenate([self._start, start[None]])
-        self._contrast = np.concatenate([self._contrast, _contrast(cut, start)[None]])
-        self._seen = np.append(self._seen, frame.time)
-        self._found = np.concatenate([self._found, samples[None, :, :2]])
-        self._trusted = np.concatenate([self._trusted, np.ones((1, N_POINTS), bool)])
-        return [*motions, self._motion(np.append(due, len(self._times) - 1))]
+        limit = _error_limits(cut, start)
+        reference = np.array([(frame.time, frame.time, iod, samples, start, start, limit, True)], _REFERENCE)
+        self._references = np.concatenate([self._references, reference])
+        return [*motions, self._motion(np.append(due, len(self._references) - 1))]
 
     def catch_up(self) -> list[FrameMotion]:
         """Track to the latest frame what has not been: nothing comes after it, or not soon."""
-        due = np.flatnonzero((self._seen < self._times[-1]) & ~self._complete())
+        known = self._references
+        due = np.flatnonzero((known["seen"] < known["time"][-1]) & ~_complete(known))
         if not len(due):
             return []
-        self._follow(due, self._times[-1], self._cuts[-1], self._start[-1])
+        self._follow(due, known["time"][-1], self._cuts[-1], known["start"][-1])
         return [self._motion(due)]
 
     def _motion(self, rows: np.ndarray) -> FrameMotion:
         """Of those references, as they were tracked to the latest frame."""
+        moved = self._references[rows]
         return FrameMotion(
-            time=float(self._times[-1]),
-            times=self._times[rows],
-            iod=self._iod[rows],
-            points=self._samples[rows],
-            displacements=self._found[rows] - self._samples[rows, :, :2],
-            trusted=self._trusted[rows],
+            time=float(self._references["time"][-1]),
+            times=moved["time"],
+            iod=moved["iod"],
+            points=moved["samples"],
+            displacements=self._displacements(moved),
+            trusted=moved["trusted"],
         )
 
-    def _complete(self) -> np.ndarray:
-        """(R,) which references have been tracked as far as a snippet reaches."""
-        return self._seen + _SLACK_S >= self._times + HORIZON_S
+    def _displacements(self, references: np.ndarray) -> np.ndarray:
+        """(R, P, 2) px of the picture."""
+        return (references["end"] - references["start"]) / np.float32(self._window.scale)
 
-    def _forget_complete(self) -> None:
-        """Leave out the oldest references as far as they are complete."""
-        complete = self._complete()
+    def _forget_complete(self) -> np.ndarray:
+        """Leave out the oldest references as far as they are complete; (R,) bool which of the others are not."""
+        complete = _complete(self._references)
         done = len(complete) if complete.all() else int(complete.argmin())
         del self._grays[:done], self._cuts[:done]
-        self._times, self._iod, self._samples = self._times[done:], self._iod[done:], self._samples[done:]
-        self._start, self._contrast = self._start[done:], self._contrast[done:]
-        self._seen, self._found, self._trusted = self._seen[done:], self._found[done:], self._trusted[done:]
+        self._references = self._references[done:]
+        return ~complete[done:]
 
     def _aim(self, mesh: np.ndarray, iod: float) -> None:
         """Move the window when the face has strayed, and cut every picture in reach anew."""
         centre = mesh.mean(0)
         if self._window is not None and self._window.holds(centre, iod):
             return
+        known = self._references
+        found = known["samples"][..., :2] + self._displacements(known) if len(known) else known["end"]
         self._window = CropWindow.around(centre, iod)
         self._cuts = [self._window.cut(gray) for gray in self._grays]
-        self._start = self._window.into(self._samples[..., :2]).astype(np.float32)
-        self._contrast = np.array([*map(_contrast, self._cuts, self._start)]).reshape(-1, N_POINTS)
+        known["start"] = self._window.into(known["samples"][..., :2])
+        known["end"] = self._window.into(found)
+        for k, cut in enumerate(self._cuts):
+            known["limit"][k] = _error_limits(cut, known["start"][k])
 
     def _follow(self, rows: np.ndarray, time: float, cut: np.ndarray, mesh: np.ndarray) -> None:
         """Track some references, at least none, to a picture.
@@ -353,34 +388,32 @@ class FlowTracker:
         """
         if not len(rows):
             return
-        older, newest = rows[:-1], rows[-1]
+        known = self._references[rows]
+        older, newest = known[:-1], known[-1:]
         # The newest starts from the mesh; its step then carries every older track to this picture.
-        first = slice(newest, newest + 1)
-        end, tracked = self._track(
-            [self._cuts[newest]], cut, self._start[first], mesh[None], self._contrast[first], True
-        )
+        end, tracked = self._track([self._cuts[rows[-1]]], cut, newest["start"], mesh[None], newest["limit"], True)
+        newest_before = newest["start"][0]
+        sure = tracked & self._near(end, mesh, newest["iod"])
         if len(older):
             # Its step, where it is trusted: this far from the mesh a track is lost. It carries those that were tracked
             # last when it begins; the others, which only uneven pictures leave behind, start from the mesh.
-            sure = tracked[0] & self._near(end[0], mesh, self._iod[first])
-            step = np.where(sure[:, None], end[0], mesh) - self._start[newest]
-            carried = self._trusted[older] & (self._seen[older] == self._times[newest])[:, None]
-            guess = np.where(carried[..., None], self._window.into(self._found[older]) + step, mesh)
-            ends = self._track(
-                [self._cuts[row] for row in older],
-                cut,
-                self._start[older],
-                guess.astype(np.float32),
-                self._contrast[older],
-                False,
-            )
-            end, tracked = np.concatenate([ends[0], end]), np.concatenate([ends[1], tracked])
-        start = self._start[rows]
-        self._seen[rows] = time
-        self._trusted[rows] = tracked & self._near(end, mesh, self._iod[rows, None])
-        self._found[rows] = self._samples[rows, :, :2] + (end - start) / np.float32(self._window.scale)
+            step = np.where(sure[0, :, None], end[0], mesh) - newest_before
+            carried = older["trusted"] & (older["seen"] == newest["time"])[:, None]
+            guess = np.where(carried[..., None], older["end"] + step, mesh)
+            cuts = [self._cuts[row] for row in rows[:-1].tolist()]
+            older["end"], followed = self._track(cuts, cut, older["start"], guess, older["limit"], False)
+            older["trusted"] = followed & self._near(older["end"], mesh, older["iod"])
+        newest["end"], newest["trusted"] = end, sure
+        known["seen"] = time
+        self._references[rows] = known
 
     def _near(self, points: np.ndarray, mesh: np.ndarray, iod: np.ndarray) -> np.ndarray:
-        """Which points of the cut (..., P, 2) lie where the mesh (P, 2) sees them, by the distance between the eyes."""
+        """(R, P) which points of the cut (R, P, 2) lie where the mesh (P, 2) sees them, by the distance between the
+        eyes (R,)."""
         away = points - mesh
-        return np.hypot(away[..., 0], away[..., 1]) < _STRAY_LIMIT * self._window.scale * iod
+        return np.einsum("rpc,rpc->rp", away, away) < (_STRAY_LIMIT * self._window.scale * iod[:, None]) ** 2
+
+
+def _complete(references: np.ndarray) -> np.ndarray:
+    """(R,) bool which have been tracked as far as a snippet reaches."""
+    return references["seen"] + _SLACK_S >= references["time"] + HORIZON_S

@@ -12,8 +12,9 @@ as a video of its own: before its first and after its last tick the edge tick is
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 
 import numpy as np
 
@@ -25,10 +26,13 @@ from .alignment import ALIGNMENTS, ANCHOR_MESH_POINTS, Alignment, masked_median,
 from .flow import HORIZON_S, N_ROI, N_SAMPLES, TRACKED_ANCHORS, FlowMethod, FlowTracker, FrameMotion
 
 MAX_GAP_S = 0.25  # frames further apart are not interpolated between: slower than this no micro-expression survives
-_TOGETHER = 4  # frames whose head motion is removed in one go: on arrays this small the calls are what takes the time
+# Frames whose head motion is removed in one go, where nobody waits for them: on arrays this small the calls are what
+# takes the time.
+TOGETHER = 16
 _SLACK_S = 1e-6  # rounding of frame times
 _END_SLACK_S = 1e-3  # the slack with which Timebase counts its last tick
 _STEP_S = np.arange(SNIPPET_STEPS) / CLOCK_HZ
+_KEPT_ROWS = np.array(KEPT_MESH_POINTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,7 @@ def build_snippets(
     flow: FlowMethod = "lk",
     alignment: Alignment = "pose",
     n_ticks: Callable[[], int] | None = None,
+    together: int = TOGETHER,
 ) -> Iterator[TickRow]:
     """One row for every tick of the recording, in order.
 
@@ -59,6 +64,7 @@ def build_snippets(
     behind the frames, several at a time, and only that much is held in memory.
     n_ticks: asked once the frames have run out, how many ticks there are (`Timebase.n_ticks`); by default those up
     to the last frame. Thinned video can end a little before the recording does.
+    together: frames that are taken together. More take less time and come later; the rows are the same.
     Raises ValueError for an unknown method or frames out of order.
     """
     if alignment not in ALIGNMENTS:
@@ -86,7 +92,7 @@ def build_snippets(
             yield from upto(segment.finish(halfway=(segment.last_time + frame.time) / 2))
             segment = None
         if segment is None:
-            segment = _Segment(frame, n_segments, tick, flow, alignment)
+            segment = _Segment(frame, n_segments, tick, flow, alignment, together)
             n_segments += 1
         yield from upto(segment.add(frame))
     if last_time < 0:
@@ -107,45 +113,59 @@ class _Trajectory:
 
     def __init__(self, time: float) -> None:
         self.time = time
-        self._offsets: list[float] = []  # seconds after the reference
-        self._residuals: list[np.ndarray] = []  # (10, 2) each
+        self.offsets: list[float] = []  # seconds after the reference
+        self.residuals: list[np.ndarray] = []  # (10, 2) each
 
-    def append(self, time: float, residual: np.ndarray, known: np.ndarray) -> None:
-        """residual: (10, 2); an ROI that is not known (10,) keeps its last value."""
-        if not known.all():
-            residual = np.where(known[:, None], residual, self._residuals[-1] if self._residuals else 0.0)
-        self._offsets.append(time - self.time)
-        self._residuals.append(residual)
+    def append(self, time: float, residual: np.ndarray) -> None:
+        """residual: (10, 2) fractions of the inter-ocular distance."""
+        self.offsets.append(time - self.time)
+        self.residuals.append(residual)
+
+    def kept(self, residual: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """A residual (10, 2) in which an ROI that is not known (10,) keeps its last value."""
+        return np.where(known[:, None], residual, self.residuals[-1] if self.residuals else 0.0)
 
     @property
     def is_complete(self) -> bool:
-        return bool(self._offsets) and self._offsets[-1] + _SLACK_S >= HORIZON_S
-
-    def steps(self) -> tuple[np.ndarray, np.ndarray]:
-        """(17, 10, 2) at whole ticks after the reference, the last value held; (17,) bool, which of them were seen."""
-        offsets = np.array(self._offsets)
-        seen = offsets[-1] + _SLACK_S >= _STEP_S
-        return _interpolate(np.minimum(_STEP_S, offsets[-1]), offsets, np.stack(self._residuals)), seen
+        return bool(self.offsets) and self.offsets[-1] + _SLACK_S >= HORIZON_S
 
 
-def _interpolate(at: np.ndarray, times: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Linear interpolation of values (T, ...) known at times (T,), at times (S,) clamped to their range -> (S, ...)."""
-    if len(times) == 1:
-        return np.repeat(values, len(at), axis=0)
-    right = np.clip(np.searchsorted(times, at), 1, len(times) - 1)
-    weight = np.clip((at - times[right - 1]) / (times[right] - times[right - 1]), 0.0, 1.0)
-    weight = weight.reshape(-1, *[1] * (values.ndim - 1))
-    return (1 - weight) * values[right - 1] + weight * values[right]
+def _steps(trajectories: Sequence[_Trajectory]) -> tuple[np.ndarray, np.ndarray]:
+    """Of some trajectories (B), at least one: (B, 17, 10, 2) at whole ticks after the reference, the last value held;
+    (B, 17) bool, which of them were seen."""
+    counts = np.array([len(trajectory.offsets) for trajectory in trajectories])
+    values = np.array([residual for trajectory in trajectories for residual in trajectory.residuals])
+    flat = np.array([offset for trajectory in trajectories for offset in trajectory.offsets])
+    ends = np.cumsum(counts)
+    reached = flat[ends - 1][:, None]
+    offsets = np.full((len(counts), counts.max()), np.inf)
+    offsets[np.arange(counts.max()) < counts[:, None]] = flat
+    at = np.minimum(_STEP_S, reached)
+    right = (offsets[:, None] < at[..., None]).sum(-1)
+    right = np.minimum(np.maximum(right, 1), counts[:, None] - 1) + (ends - counts)[:, None]
+    return _between(values, flat, right, at), reached + _SLACK_S >= _STEP_S
+
+
+def _between(values: np.ndarray, times: np.ndarray, right: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Linear interpolation of values (T, ...) known at times (T,), each between the one whose number `right` (...) says
+    and the one before it, at times `at` (...) clamped to these two."""
+    left = np.maximum(right - 1, 0)
+    period = times[right] - times[left]
+    weight = np.clip((at - times[left]) / np.where(period > 0, period, 1.0), 0.0, 1.0)
+    weight = weight.reshape(*weight.shape, *[1] * (values.ndim - 1))
+    return (1 - weight) * values[left] + weight * values[right]
 
 
 class _Segment:
     """One segment while it is read: its trajectories, and the ticks that wait for them."""
 
-    def __init__(self, first: FaceFrame, number: int, free_tick: int, flow: FlowMethod, alignment: Alignment) -> None:
+    def __init__(
+        self, first: FaceFrame, number: int, free_tick: int, flow: FlowMethod, alignment: Alignment, together: int
+    ) -> None:
         """free_tick: the first tick that no earlier segment has taken."""
         self._number = number
         self._source_segment = first.segment
-        self._alignment = alignment
+        self._alignment, self._together = alignment, together
         self._tracker = FlowTracker(flow)
         self._trajectories: deque[_Trajectory] = deque()
         # Motions, and the trajectories they continue; None for those that no tick will ask for any more.
@@ -154,7 +174,6 @@ class _Segment:
         # A tick up to half a period before the first frame still belongs to it.
         self._first_tick = max(math.ceil((first.time - _SLACK_S) * CLOCK_HZ - 0.5), free_tick)
         self._tick = self._first_tick  # the next to be given out
-        self._start: tuple[int, np.ndarray] | None = None  # (tick, (17, 10, 2)) last displacements from a start tick
         self.last_time = first.time
 
     def continues(self, frame: FaceFrame) -> bool:
@@ -163,19 +182,21 @@ class _Segment:
     def add(self, frame: FaceFrame) -> Iterator[TickRow]:
         """The rows that this frame completes."""
         self.last_time = frame.time
-        self._mesh.append((frame.time, frame.landmarks[list(KEPT_MESH_POINTS)]))
+        self._mesh.append((frame.time, frame.landmarks[_KEPT_ROWS]))
         self._trajectories.append(_Trajectory(frame.time))
         self._wait(self._tracker.add(frame))
-        if len(self._waiting) < _TOGETHER:
+        if len(self._waiting) < self._together:
             return
         self._settle()
+        first = self._tick
         while self._is_known_from(self._start_tick()):
-            yield self._row(last_tick=None)
+            self._tick += 1
+        yield from self._rows(first, last_tick=None)
 
     def _wait(self, motions: list[FrameMotion]) -> None:
         """Keep the motions until several can be aligned at once."""
         wanted = {trajectory.time: trajectory for trajectory in self._trajectories}
-        self._waiting += [(motion, [wanted.get(time) for time in motion.times]) for motion in motions]
+        self._waiting += [(motion, [wanted.get(time) for time in motion.times.tolist()]) for motion in motions]
 
     def _settle(self) -> None:
         """Continue the trajectories by the motions that wait."""
@@ -188,13 +209,14 @@ class _Segment:
             if field.name != "time"
         }
         residuals, known = roi_motion(FrameMotion(time=motions[-1].time, **parts), self._alignment)
-        ends = np.cumsum([len(motion.times) for motion in motions])[:-1]
-        for (motion, trajectories), *seen in zip(
-            self._waiting, np.split(residuals, ends), np.split(known, ends), strict=True
-        ):
-            for trajectory, residual, where in zip(trajectories, *seen, strict=True):
+        whole = known.all(1).tolist()
+        row = 0
+        for motion, trajectories in self._waiting:
+            for trajectory in trajectories:
                 if trajectory is not None:
-                    trajectory.append(motion.time, residual, where)
+                    seen = residuals[row]
+                    trajectory.append(motion.time, seen if whole[row] else trajectory.kept(seen, known[row]))
+                row += 1
         self._waiting = []
 
     def finish(self, halfway: float = math.inf, end: float = math.inf) -> Iterator[TickRow]:
@@ -203,8 +225,8 @@ class _Segment:
         self._settle()
         reach = min(self.last_time + 0.5 / CLOCK_HZ, halfway) + _SLACK_S
         last_tick = min(math.floor(reach * CLOCK_HZ), end - 1)
-        while self._tick <= last_tick:
-            yield self._row(last_tick)
+        first, self._tick = self._tick, max(last_tick + 1, self._tick)
+        yield from self._rows(first, last_tick)
 
     def _start_tick(self) -> int:
         """Where the next tick's displacements are measured from."""
@@ -218,41 +240,58 @@ class _Segment:
             return False
         return all(self._trajectories[i].is_complete for i in range(max(after - 1, 0), after + 1))
 
-    def _row(self, last_tick: int | None) -> TickRow:
-        """The next tick's row. last_tick: of the segment, None while it lies beyond the snippet's reach."""
-        start = self._start_tick()
-        moved = self._displacements_from(start)
-        step = np.maximum(self._tick - SNIPPET_REACH + np.arange(SNIPPET_STEPS) - start, 0)
+    def _rows(self, first: int, last_tick: int | None) -> Iterator[TickRow]:
+        """The rows from a tick to the one before the next to be given out. last_tick: of the segment, None while it
+        lies beyond the snippets' reach."""
+        if first == self._tick:
+            return
+        ticks = np.arange(first, self._tick)
+        starts = np.maximum(ticks - SNIPPET_REACH, self._first_tick)
+        step = np.maximum((ticks - SNIPPET_REACH - starts)[:, None] + np.arange(SNIPPET_STEPS), 0)
         if last_tick is not None:
-            step = np.minimum(step, max(last_tick - start, 0))
-        row = TickRow(self._tick, self._number, moved[step].astype(np.float32), self._landmarks_at(self._tick))
-        self._tick += 1
-        return row
+            step = np.minimum(step, np.maximum(last_tick - starts, 0)[:, None])
+        moved = self._displacements_from(int(starts[0]), int(starts[-1]))
+        snippets = moved[(starts - starts[0])[:, None], step].astype(np.float32)
+        for tick, snippet, landmarks in zip(ticks.tolist(), snippets, self._landmarks_at(ticks), strict=True):
+            yield TickRow(tick, self._number, snippet, landmarks)
 
-    def _displacements_from(self, tick: int) -> np.ndarray:
-        """(17, 10, 2) from a tick to the ones after it, between the two references around it."""
-        if self._start is None or self._start[0] != tick:
+    def _displacements_from(self, first: int, last: int) -> np.ndarray:
+        """(last - first + 1, 17, 10, 2) from each tick to the ones after it, between the two references around it."""
+        befores, weights = [], []  # numbers of the earlier references; how near the later ones are, 0 where it is alone
+        ahead = 0
+        for tick in range(first, last + 1):
             time = tick / CLOCK_HZ
-            while len(self._trajectories) > 1 and self._trajectories[1].time <= time + _SLACK_S:
-                self._trajectories.popleft()
-            before = self._trajectories[0]
-            moved, _ = before.steps()
-            if before.time < time - _SLACK_S and len(self._trajectories) > 1:
-                after = self._trajectories[1]
-                later, seen = after.steps()
-                # At the end of a segment the later reference sees one frame less ahead than the earlier one.
-                weight = np.where(seen, (time - before.time) / (after.time - before.time), 0.0)
-                moved = moved + weight[:, None, None] * (later - moved)
-            self._start = (tick, moved)
-        return self._start[1]
+            while len(self._trajectories) > ahead + 1 and self._trajectories[ahead + 1].time <= time + _SLACK_S:
+                ahead += 1
+            if tick == first:
+                # Those before are of no use any more.
+                for _ in range(ahead):
+                    self._trajectories.popleft()
+                ahead = 0
+            weight = 0.0
+            before = self._trajectories[ahead].time
+            if before < time - _SLACK_S and len(self._trajectories) > ahead + 1:
+                weight = (time - before) / (self._trajectories[ahead + 1].time - before)
+            befores.append(ahead)
+            weights.append(weight)
+        used = min(ahead + 2, len(self._trajectories))
+        moved, seen = _steps([*islice(self._trajectories, used)])
+        before = np.array(befores)
+        after = np.minimum(before + 1, used - 1)
+        # At the end of a segment the later reference sees one frame less ahead than the earlier one.
+        weight = np.where(seen[after], np.array(weights)[:, None], 0.0)[..., None, None]
+        return moved[before] + weight * (moved[after] - moved[before])
 
-    def _landmarks_at(self, tick: int) -> np.ndarray:
-        time = tick / CLOCK_HZ
-        while len(self._mesh) > 1 and self._mesh[1][0] <= time:
+    def _landmarks_at(self, ticks: np.ndarray) -> np.ndarray:
+        """(N, K, 3) float32."""
+        at = ticks / CLOCK_HZ
+        while len(self._mesh) > 1 and self._mesh[1][0] <= at[0]:
             self._mesh.popleft()
-        near = list(self._mesh)[:2]
-        times, meshes = np.array([t for t, _ in near]), np.stack([m for _, m in near])
-        return _interpolate(np.array([time]), times, meshes)[0].astype(np.float32)
+        times = np.array([time for time, _ in self._mesh])
+        right = np.minimum(np.maximum(np.searchsorted(times, at, "right"), 1), len(times) - 1)
+        used = int(right[-1]) + 1
+        meshes = np.array([mesh for _, mesh in islice(self._mesh, used)])
+        return _between(meshes, times, right, at).astype(np.float32)
 
 
 _ANCHORS = slice(N_ROI * N_SAMPLES, None)

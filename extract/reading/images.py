@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 from ...errors import NotAVideoError
+from .frames import Picture
 from .pictures import display_matrix, orient, to_rgb
 from .stream import VideoStream
 
@@ -39,11 +40,11 @@ class ImageFolder(VideoStream):
     def close(self) -> None:
         self._iterator.close()
 
-    def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], np.ndarray | None]]]:
+    def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], Picture | None]]]:
         for position, image in enumerate(self._images):
             yield position / self.fps, partial(self._read, image)
 
-    def _read(self, image: Path) -> np.ndarray | None:
+    def _read(self, image: Path) -> Picture | None:
         rgb = _read_image(image, self._fit)
         if rgb is None:
             self._note_damage(image)
@@ -54,7 +55,7 @@ class ImageFolder(VideoStream):
                 f"{self.path}: {image.name} is {rgb.shape[1]}x{rgb.shape[0]}, the images before it "
                 f"{self._shape[1]}x{self._shape[0]}; put one recording with one size into a folder"
             )
-        return rgb
+        return Picture(lambda: rgb)
 
     def _note_damage(self, image: Path) -> None:
         # At once: an image is read when somebody looks at it, which may be after the last one was handed out.

@@ -6,10 +6,13 @@ import math
 import av
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 # UHD and cinema 4K pass as they are. Extraction holds about a second of pictures, which at 8K were 2.5 GB.
 MOST_PIXELS = 4096 * 2304
+# Formats whose first plane is the brightness of each pixel, a byte; in the latter always over the full range.
+_FULL_RANGE = frozenset({"yuvj420p", "yuvj422p", "yuvj444p"})
+_BRIGHTNESS_FIRST = _FULL_RANGE | {"yuv420p", "yuv422p", "yuv444p", "nv12", "nv21"}
 _EXIF_ORIENTATION = 0x0112
 # EXIF orientations 2 to 8 as in `display_matrix`.
 _EXIF_MATRICES = {
@@ -35,6 +38,24 @@ def to_rgb(frame: av.VideoFrame, size: tuple[int, int], reformatter: VideoReform
     how = Interpolation.AREA if frame.width * frame.height > MOST_PIXELS else None
     reformat = (reformatter or VideoReformatter()).reformat
     return reformat(frame, width=width, height=height, format="rgb24", interpolation=how).to_ndarray()
+
+
+def stores_brightness(frame: av.VideoFrame, size: tuple[int, int]) -> bool:
+    """Whether `brightness` can be read off a frame that is wanted at a size (width, height)."""
+    whole = size == (frame.width, frame.height)
+    return whole and frame.format.name in _BRIGHTNESS_FIRST and frame.planes[0].line_size >= frame.width
+
+
+def brightness(frame: av.VideoFrame) -> np.ndarray:
+    """(H, W) uint8, as coded, from black 0 to white 255. In a fifth of the time that it takes by way of RGB."""
+    import cv2
+
+    plane = frame.planes[0]
+    stored = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+    if frame.format.name in _FULL_RANGE or frame.color_range == ColorRange.JPEG:
+        return stored.copy()
+    # Black is stored as 16 and white as 235.
+    return cv2.convertScaleAbs(cv2.subtract(stored, 16), alpha=255 / 219)
 
 
 def display_matrix(frame: av.VideoFrame, image: bytes | None = None) -> np.ndarray | None:

@@ -7,25 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-
 from ...errors import NotAVideoError
-from .frames import VideoFrame
+from .frames import Picture, VideoFrame
 from .pictures import fitting_size
 
 
 @dataclass(frozen=True, eq=False)
 class PendingFrame:
-    """A frame whose number and time (as in `VideoFrame`) are known and whose picture is made on demand."""
+    """A frame whose number and time (as in `VideoFrame`) are known and whose picture is looked for on demand."""
 
     index: int
     time: float
-    picture: Callable[[], np.ndarray | None]
+    picture: Callable[[], Picture | None]
 
     def develop(self) -> VideoFrame | None:
         """The frame with its picture, None if that cannot be decoded. Raises NotAVideoError if a folder mixes sizes."""
-        rgb = self.picture()
-        return None if rgb is None else VideoFrame(self.index, self.time, rgb)
+        picture = self.picture()
+        return None if picture is None else VideoFrame(self.index, self.time, picture)
 
 
 class VideoStream(ABC):
@@ -49,25 +47,25 @@ class VideoStream(ABC):
         self.damage: str | None = None
         self.warnings: list[str] = []
         self._iterator = self._timed_pictures()
-        self._ahead: deque[tuple[float, Callable[[], np.ndarray | None]]] = deque()
+        self._ahead: deque[tuple[float, Callable[[], Picture | None]]] = deque()
         try:
             # The first picture says what no header does reliably: that there is one, and its upright size.
             first = None
             while first is None:
                 seconds, picture = next(self._iterator)
                 first = picture()
-                self._ahead.append((seconds, lambda rgb=first: rgb))
+                self._ahead.append((seconds, lambda picture=first: picture))
         except BaseException as error:
             self.close()
             if isinstance(error, StopIteration):
                 raise NotAVideoError(f"{path}: no picture in it could be decoded; check that it plays") from None
             raise
-        self.height, self.width = first.shape[:2]
+        self.height, self.width = first.rgb.shape[:2]
         self.origin_s = self._ahead[0][0]
 
     @abstractmethod
-    def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], np.ndarray | None]]]:
-        """(seconds on any origin, strictly increasing; maker of the upright (H, W, 3) uint8 RGB picture), in order."""
+    def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], Picture | None]]]:
+        """(seconds on any origin, strictly increasing; finder of the picture), in order."""
 
     @abstractmethod
     def close(self) -> None:
@@ -89,7 +87,7 @@ class VideoStream(ABC):
         return self.damage is not None
 
     def pending(self) -> Iterator[PendingFrame]:
-        """Every remaining frame, for a reader that does not need all the pictures: turning one into RGB costs time."""
+        """Every remaining frame, for a reader that does not need all the pictures: finding one may cost time."""
         while True:
             timed = self._ahead.popleft() if self._ahead else next(self._iterator, None)
             if timed is None:

@@ -7,6 +7,7 @@ and browsers record at a variable rate and headers miscount.
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,9 @@ from av.video.reformatter import VideoReformatter
 
 from ...errors import NotAVideoError, VideoNotFoundError
 from .clock import FALLBACK_FPS, Clock
+from .frames import Picture
 from .images import ImageFolder
-from .pictures import display_matrix, orient, to_rgb
+from .pictures import brightness, display_matrix, orient, stores_brightness, to_rgb
 from .stream import VideoStream
 from .wholeness import missing_end
 
@@ -110,6 +112,7 @@ class VideoFile(VideoStream):
         self._coded_shape: tuple[int, int] | None = None  # (height, width) before any turning and stretching
         # One for the whole file: a frame's own would set up the colour tables anew for every picture.
         self._reformatter = VideoReformatter()
+        self._reformatting = threading.Lock()  # pictures are made by whoever asks for them
         # Camcorder formats store oblong pixels, which would make faces, and sideways motion, too narrow.
         self._pixel_aspect = float(self._stream.sample_aspect_ratio or 1)
         rate = self._stream.average_rate or self._stream.guessed_rate
@@ -128,7 +131,7 @@ class VideoFile(VideoStream):
     def close(self) -> None:
         self._container.close()
 
-    def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], np.ndarray | None]]]:
+    def _timed_pictures(self) -> Iterator[tuple[float, Callable[[], Picture | None]]]:
         clock = self.clock(self.fps)
         start = end = None
         for frame in self._frames():
@@ -174,7 +177,7 @@ class VideoFile(VideoStream):
         """The first thing that is found wrong is the one reported."""
         self.damage = self.damage or damage
 
-    def _upright(self, frame: av.VideoFrame) -> np.ndarray:
+    def _upright(self, frame: av.VideoFrame) -> Picture:
         """The picture as it is meant to be seen: square pixels, the size of the first one, upright."""
         matrix = display_matrix(frame)
         self._coded_shape = self._coded_shape or (frame.height, frame.width)
@@ -182,7 +185,15 @@ class VideoFile(VideoStream):
         if (frame.height, frame.width) != (height, width):
             self._warn_once("the picture size changes part way; later pictures were scaled to the first one's")
         size = self._fit(round(width * self._pixel_aspect), height)
-        return orient(to_rgb(frame, size, self._reformatter), matrix)
+
+        def rgb() -> np.ndarray:
+            with self._reformatting:
+                return orient(to_rgb(frame, size, self._reformatter), matrix)
+
+        def gray() -> np.ndarray:
+            return orient(brightness(frame), matrix)
+
+        return Picture(rgb, gray if stores_brightness(frame, size) else None)
 
     def _judge(self, decoded_s: float) -> None:
         """Called at the end: say what was wrong with the recording as a whole."""

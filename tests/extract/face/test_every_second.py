@@ -6,7 +6,7 @@ from facespot.extract.face import following
 from facespot.extract.face.following import FollowStats, follow_face
 from facespot.extract.face.mesh import mesh_box
 from facespot.extract.face.subjects import Subject
-from facespot.extract.reading.frames import VideoFrame
+from facespot.extract.reading.frames import Picture, VideoFrame
 from facespot.extract.regions import KEPT_MESH_POINTS
 from scipy.ndimage import gaussian_filter
 from synthetic_face import IOD, MIDDLE, synthetic_mesh
@@ -70,7 +70,7 @@ def film(times, cut=None):
     for i, time in enumerate(times):
         rgb = scenes[cut is not None and i >= cut].copy()
         rgb[0, 0] = i
-        frames.append(VideoFrame(i, float(time), rgb))
+        frames.append(VideoFrame(i, float(time), Picture(lambda rgb=rgb: rgb)))
     return frames
 
 

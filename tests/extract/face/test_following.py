@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from facespot.errors import NoFaceError
 from facespot.extract.face.following import FaceReport, FollowStats, choose_subject, follow_face, scan_subjects
 from facespot.extract.face.mesh import SubjectMesh, eye_centres, implausibility, mesh_box
 from facespot.extract.face.subjects import SMALLEST_EYE_DISTANCE, Subject
-from facespot.extract.reading.frames import VideoFrame
+from facespot.extract.reading.frames import Picture, VideoFrame
 from facespot.extract.regions import NOSE_MESH_POINTS
 from places import SHARED
 from scipy.ndimage import gaussian_filter
@@ -43,7 +44,7 @@ def paste(canvas, head, left, top, size=PATCH):
 
 
 def film(pictures, fps=FPS):
-    return [VideoFrame(i, i / fps, picture) for i, picture in enumerate(pictures)]
+    return [VideoFrame(i, i / fps, Picture(partial(np.asarray, picture))) for i, picture in enumerate(pictures)]
 
 
 def here(left, top, size=PATCH, until_s=60.0):
@@ -231,7 +232,7 @@ def test_very_short_recording_is_still_followed(head):
 
 def test_gap_in_time_begins_a_segment(head):
     shown = paste(background(), head, 160, 80)
-    frames = [VideoFrame(i, i / FPS + (0.4 if i >= 10 else 0.0), shown) for i in range(20)]
+    frames = [VideoFrame(i, i / FPS + (0.4 if i >= 10 else 0.0), Picture(lambda: shown)) for i in range(20)]
     followed = list(follow_face(frames, here(160, 80)))
     assert (segments(followed) == [0] * 10 + [1] * 10).all()
 

@@ -6,6 +6,7 @@ from facespot.extract.face import watching
 from facespot.extract.face.subjects import SubjectScan
 from facespot.extract.face.tracks import Linker
 from facespot.extract.face.watching import Watch
+from facespot.extract.reading.frames import Picture
 from facespot.extract.reading.stream import PendingFrame
 
 FPS = 10
@@ -59,7 +60,7 @@ def watched(monkeypatch, *script, seconds=20, missed=(), selector="longest", onc
     monkeypatch.setattr(ScriptedScan, "script", script)
     monkeypatch.setattr(ScriptedScan, "missed", frozenset(missed))
     watch = Watch(selector, once=once)
-    pending = (PendingFrame(i, i / fps, lambda: _PICTURE) for i in range(round(seconds * fps)))
+    pending = (PendingFrame(i, i / fps, lambda: Picture(lambda: _PICTURE)) for i in range(round(seconds * fps)))
     frames, said, held = [], [], []
     for frame in [] if watch.gave_up else watch.frames(pending):
         frames.append(frame)

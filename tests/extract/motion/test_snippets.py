@@ -211,7 +211,7 @@ def test_rows_come_half_a_second_behind_and_memory_stays_bounded(exact):
 
     for row in build_snippets(source()):
         if 8 <= row.tick < 290:
-            assert SNIPPET_REACH <= latest - row.tick < SNIPPET_REACH + windows._TOGETHER
+            assert SNIPPET_REACH <= latest - row.tick < SNIPPET_REACH + windows.TOGETHER
 
 
 def test_streaming_equals_all_at_once_and_is_repeatable():
@@ -223,12 +223,11 @@ def test_streaming_equals_all_at_once_and_is_repeatable():
 
 
 @pytest.mark.parametrize("together", [1, 3])
-def test_how_many_frames_are_taken_together_changes_nothing(monkeypatch, together):
+def test_how_many_frames_are_taken_together_changes_nothing(together):
     times = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.05, 40))
     frames = face_frames(lambda points, s: 6 * np.sin(5 * s + points / 40), times=times - times[0])
     rows = list(build_snippets(frames))
-    monkeypatch.setattr(windows, "_TOGETHER", together)
-    for row, again in zip(rows, build_snippets(frames), strict=True):
+    for row, again in zip(rows, build_snippets(frames, together=together), strict=True):
         assert (row.tick, row.segment) == (again.tick, again.segment)
         np.testing.assert_array_equal(row.snippet, again.snippet)
         np.testing.assert_array_equal(row.landmarks, again.landmarks)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from facespot.extract.reading.frames import VideoFrame
+from facespot.extract.reading.frames import Picture, VideoFrame
 from facespot.extract.reading.thinning import thin_to_clock
 from facespot.extract.timebase import Timebase
 
-PIXEL = np.zeros((1, 1, 3), np.uint8)
+PIXEL = Picture(lambda: np.zeros((1, 1, 3), np.uint8))
 
 
 def frames_at(times):
