@@ -131,8 +131,8 @@ def one_home(tmp_path_factory):
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.mark.parametrize(("model", "false_alarms"), [("default", 2), ("gim", 4)])
-def test_shipped_weights_find_the_sample_clips_expressions(model, false_alarms, one_home, tmp_path):
+@pytest.mark.parametrize(("model", "least", "false_alarms"), [("default", 5, 1), ("gim", 3, 4)])
+def test_shipped_weights_find_the_sample_clips_expressions(model, least, false_alarms, one_home, tmp_path):
     from facespot.models.shipped import MODELS
     from facespot.spotting.intervals import Interval
     from facespot.spotting.judging.metrics import match
@@ -152,6 +152,6 @@ def test_shipped_weights_find_the_sample_clips_expressions(model, false_alarms, 
         len(match([e for e in truth if e.type == kind], [e for e in found if e.type == kind]))
         for kind in ("macro", "micro")
     )
-    assert hits >= 4
+    assert hits >= least
     assert len(found) - hits <= false_alarms
     assert json.loads((tmp_path / "astronaut.spots.json").read_text())["provenance"]["weights"] == MODELS[model]
