@@ -157,6 +157,13 @@ def test_the_least_confidence_is_half_of_the_best_mean_f1():
     # Where more is missed the best is lower, and so is half of it.
     missing = VideoIntervals([*truth, Interval(200, 210, 240, "macro")], found)
     assert confidence.least_confidence([[missing]], "macro", knots, [], 10.0) == (0.4, 2 / 3, 0.8, 0.0)
+    # Of what is a third as common, as confident a one is less probable: half of the best F1 lies higher.
+    rare = confidence.least_confidence([[missing]], "macro", knots, [], 10.0, 1 / 3)
+    best = 4 / 3 / (4 / 3 + 1 / 3)
+    assert rare[2] == pytest.approx(best)
+    assert rare[0] == pytest.approx(np.ceil(50 * best / (best + (2 - best) / 3)) / 50)
+    assert rare[0] / (rare[0] + 3 * (1 - rare[0])) == pytest.approx(best / 2, abs=0.02)
+    assert confidence.micro_a_macro([[recording], [VideoIntervals([Interval(1, 2, 9, "micro")], [])]]) == 1.0
     # Ten minutes of a face at rest with eight false alarms: half of one a minute is as much as there may be.
     alarms = [Interval(40 * i, 40 * i + 9, 40 * i + 30, "macro", 0.7 + 0.03 * i) for i in range(8)]
     quiet = [VideoIntervals([], alarms)]

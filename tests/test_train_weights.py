@@ -68,18 +68,6 @@ def test_a_round_may_end_halfway_between_what_it_began_with_and_what_it_reached(
     assert halfway.numpy() == pytest.approx(((before + reached) / 2).numpy(), abs=1e-7)
 
 
-def test_a_network_that_learns_twice_in_a_round_becomes_the_mean_of_both(make, monkeypatch):
-    third = replace(ROUNDS[2], averaged=False)
-
-    def after(*rounds):
-        monkeypatch.setattr(train, "ROUNDS", (*ROUNDS[:2], *rounds))
-        return members(make("--last", 3))[0].numpy()
-
-    once, again = after(third), after(replace(third, members=(17, 0)))
-    assert (once != again).any()
-    assert after(replace(third, runs=2)) == pytest.approx((once + again) / 2, abs=1e-7)
-
-
 def test_an_interrupted_run_goes_on_and_leaves_nothing_beside_the_weights(make, monkeypatch, tmp_path):
     whole = make("--last", 3)
     assert [path.name for path in tmp_path.iterdir()] == ["made.safetensors"]
