@@ -193,7 +193,7 @@ def test_an_explanation_comes_back_from_json():
 
 @pytest.fixture(scope="module")
 def spotted():
-    features, _ = laboratory_clip(2)
+    features, _ = laboratory_clip(4)
     return features, Spotter.load(device="cpu").spot(features)
 
 
