@@ -83,7 +83,7 @@ def read_elan(path: str | Path) -> "pd.DataFrame":
     try:
         eaf = Eaf(path, suppress_version_warning=True)
     except Exception as error:  # pympi lets through whatever a document lacks; encodings raise LookupError, ValueError
-        raise AnnotationError(f"{path}: not an ELAN file ({type(error).__name__}: {error})") from error
+        raise AnnotationError(f"{path}: not an ELAN file ({_reason(error)})") from error
     media = eaf.media_descriptors[0] if eaf.media_descriptors else {}
     # The absolute link first: a relative one is not quoted, so that a sign in a name may look like one of a URL.
     name = unquote((media.get("MEDIA_URL") or media.get("RELATIVE_MEDIA_URL") or "").rpartition("/")[2])
@@ -114,7 +114,7 @@ def read_textgrid(path: str | Path) -> "pd.DataFrame":
             str(path), includeEmptyIntervals=False, reportingMode="silence", duplicateNamesMode="rename"
         )
     except Exception as error:  # praatio parses by splitting: what is missing raises what that raises
-        raise AnnotationError(f"{path}: not a TextGrid ({type(error).__name__}: {error})") from error
+        raise AnnotationError(f"{path}: not a TextGrid ({_reason(error)})") from error
     tiers = _Tiers(path, video_of_file(path.name))
     for tier in grid.tiers:
         if isinstance(tier, textgrid.PointTier):
@@ -125,6 +125,11 @@ def read_textgrid(path: str | Path) -> "pd.DataFrame":
             for number, i in enumerate(tier.entries, 1)
         ]
     return tiers.records("interval")
+
+
+def _reason(error: Exception) -> str:
+    """In one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def read_webvtt(path: str | Path) -> "pd.DataFrame":
@@ -139,7 +144,7 @@ def read_webvtt(path: str | Path) -> "pd.DataFrame":
     try:
         captions = webvtt.read(str(path)).captions
     except Exception as error:
-        raise AnnotationError(f"{path}: not a WebVTT file ({type(error).__name__}: {error})") from error
+        raise AnnotationError(f"{path}: not a WebVTT file ({_reason(error)})") from error
     tiers = _Tiers(path, video_of_file(path.name))
     cues = [
         (cue.start_time.in_milliseconds(), cue.end_time.in_milliseconds(), cue.text, f"{path}, cue {number}")

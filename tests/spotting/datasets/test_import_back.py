@@ -29,6 +29,28 @@ INTERVALS = [
 ]
 
 
+# Two intervals of one tier at the same time, in Praat's short form.
+OVERLAPPING = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+0
+9
+<exists>
+1
+"IntervalTier"
+"type"
+0
+9
+2
+1
+3
+"macro"
+2
+4
+"macro"
+"""
+
+
 def make_result(intervals, video="my clip.mp4") -> SpotResult:
     timebase = Timebase(np.arange(300) / 30.0)
     n = timebase.n_ticks
@@ -240,6 +262,7 @@ class TestWrongFiles:
             ("x.parquet", "PAR1 no", "not a Parquet file"),
             ("x.xlsx", "PK no", r"not an \.xlsx workbook"),
             ("x.TextGrid", "no", "not a TextGrid"),
+            ("x.TextGrid", OVERLAPPING, "not a TextGrid .*overlap in time"),
             ("x.vtt", "no", "not a WebVTT file"),
             ("x.mp4", "no", r"no annotations end like this, but in \.eaf"),
             ("x.csv", "onset_s,offset_s,type\n1,1e300,macro\n", r"row 2, column B.*no time in a video"),
