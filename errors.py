@@ -1,6 +1,11 @@
 """Errors that a user can act on. Each carries the exit code the command line ends with."""
 
 
+def one_line(text: object) -> str:
+    """What something says, an error for instance, on one line: as messages are."""
+    return " ".join(str(text).split())
+
+
 class FacespotError(Exception):
     """Base of every error raised on purpose; its message is one line and says what to do."""
 

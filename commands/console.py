@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import FacespotError
+from ..errors import FacespotError, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -40,11 +40,11 @@ class Failure:
         if isinstance(error, OSError):
             return cls(" ".join(f"{where}{error}".splitlines()), FacespotError.exit_code)
         if isinstance(error, ImportError):
-            return cls(f"{' '.join(str(error).split())}; `spot doctor` says what to do", FacespotError.exit_code)
+            return cls(f"{one_line(error)}; `spot doctor` says what to do", FacespotError.exit_code)
         from ..processes import origin
 
         # A fault of ours: where it arose goes into the report.
-        text = " ".join(str(error).split())
+        text = one_line(error)
         fault = f"unexpected {type(error).__name__} at {origin(error)}: {text}; please report it"
         return cls(f"{where}{fault}", FacespotError.exit_code)
 

@@ -15,6 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from ..errors import one_line
+
 State = Literal["ok", "warning", "broken"]
 PYTHONS = ((3, 11), (3, 12))
 # Packages whose native parts may fail to load, in the order in which one failing explains the next.
@@ -249,7 +251,7 @@ def check_weights() -> Finding:
             with shipped_weights(model) as path:
                 digests.append(f"{model} {load_arrays(path).digest[:12]}...")
     except Exception as error:  # also whatever a broken NumPy or safetensors raises
-        return Finding("weights", "broken", " ".join(str(error).split()), advice)
+        return Finding("weights", "broken", one_line(error), advice)
     return Finding("weights", "ok", f"whole (SHA-256: {', '.join(digests)})")
 
 

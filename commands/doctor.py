@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import one_line
 from ..version import __version__
 from .console import Console, reporting
 from .diagnosis import (
@@ -135,4 +136,4 @@ def _copy_start(source: Path, clip: Path) -> None:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return one_line(f"{type(error).__name__}: {error}")

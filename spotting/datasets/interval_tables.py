@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from ...errors import AnnotationError
+from ...errors import AnnotationError, one_line
 from ..intervals import ExpressionType
 from .own_records import MILLISECONDS, own_record, subject_of, video_key, video_of_file, within
 from .records import expression_type, make_records
@@ -151,7 +151,7 @@ def _columns(sheet: Sheet) -> set[str]:
 
 
 def _not_a_table(sheet: Sheet, missing: list[str]) -> AnnotationError:
-    names = [" ".join(str(value).split()) for value in (sheet.rows[0] if sheet.rows else ()) if value is not None]
+    names = [one_line(value) for value in (sheet.rows[0] if sheet.rows else ()) if value is not None]
     # A quotation mark that is never closed puts the whole file into one of them.
     there = ", ".join(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..." for name in names[:20]) or "none"
     return AnnotationError(

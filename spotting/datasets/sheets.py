@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import AnnotationError
+from ...errors import AnnotationError, one_line
 
 HEADER_SEARCH_ROWS = 40
 MAX_ROWS = 100_000
@@ -190,7 +190,7 @@ def read_workbook(path: str | Path) -> dict[str, Sheet]:
     except AnnotationError:
         raise
     except Exception as error:  # openpyxl lets zip, XML and key errors through, while opening and while reading
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise AnnotationError(f"{path}: not an .xlsx workbook, or a damaged one; save it as one ({reason})") from error
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import AnnotationError
+from ...errors import AnnotationError, one_line
 from ..output.cells import unguarded
 from ..result import COLUMNS
 from .sheets import HEADER_SEARCH_ROWS, MAX_ROWS, Sheet, read_workbook
@@ -121,8 +121,7 @@ def _read_parquet(path: Path) -> Sheet:
     except AnnotationError:
         raise
     except Exception as error:  # pyarrow raises its own, OSError and what its decoders do
-        reason = " ".join(str(error).split())
-        raise AnnotationError(f"{path}: not a Parquet file, or a damaged one ({reason})") from error
+        raise AnnotationError(f"{path}: not a Parquet file, or a damaged one ({one_line(error)})") from error
 
 
 def _read_json(path: Path) -> Sheet:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from ...errors import AnnotationError
+from ...errors import AnnotationError, one_line
 from ..output.lanes import APEX, CONFIDENCE, EXPRESSION
 from .own_records import MILLISECONDS, own_record, video_key, video_of_file, within
 from .records import make_records, type_of_name
@@ -128,8 +128,7 @@ def read_textgrid(path: str | Path) -> "pd.DataFrame":
 
 
 def _reason(error: Exception) -> str:
-    """In one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return one_line(f"{type(error).__name__}: {error}")
 
 
 def read_webvtt(path: str | Path) -> "pd.DataFrame":

@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ...errors import AnnotationError
+from ...errors import AnnotationError, one_line
 from ...extract.timebase import Timebase
 from ..intervals import EXPRESSION_TYPES, ExpressionType, Interval, Spot
 
@@ -204,7 +204,7 @@ def events_of_header(path: str | Path, header: Mapping[str, Any]) -> tuple[Coded
         if any(type(number) is not int for number in numbers) or len(set(numbers)) < len(numbers):
             raise ActError("each event has a number of its own")
     except (KeyError, TypeError, ActError) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:100]
+        reason = one_line(f"{type(error).__name__}: {error}")[:100]
         raise AnnotationError(f"{path}, line 1: damaged ({reason}); restore it from a copy") from error
     return found
 

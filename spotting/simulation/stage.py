@@ -13,7 +13,7 @@ MICRO_MAX_TICKS = 15  # under 0.5 s
 # From which share of its peak, and from how much motion in IOD, people mark an expression. FACS calls a sixth of the
 # greatest "slight" and less a trace; who marks by eye starts there or later, and a third of a pixel is seen by nobody
 # where the eyes are 80 apart. Coders of laboratory recordings see the traces too: large faces at 200 pictures a second.
-_MARKED: dict[bool, tuple[float, float]] = {False: (0.2, 0.004), True: (0.08, 0.003)}
+_MARKED, _MARKED_BY_CODERS = (0.2, 0.004), (0.08, 0.003)
 
 
 @dataclass(frozen=True, order=True)
@@ -47,7 +47,8 @@ class Stage:
     """Collects tracks and labels while a clip is composed."""
 
     def __init__(self, n: int, laboratory: bool = False):
-        self.n, self._laboratory = n, laboratory
+        self.n = n
+        self._marked = _MARKED_BY_CODERS if laboratory else _MARKED
         self.fields: list[np.ndarray] = []
         self.curves: list[np.ndarray] = []
         self.events: list[Event] = []
@@ -68,7 +69,7 @@ class Stage:
     def express(self, shape: np.ndarray, curve: np.ndarray, amplitude: float) -> None:
         """Show an expression of `amplitude` IOD along a curve, and mark it as an annotator would."""
         self.add(shape, curve)
-        share, motion = _MARKED[self._laboratory]
+        share, motion = self._marked
         visible = np.flatnonzero(curve > max(share, motion / amplitude))
         if visible.size < 3:
             return

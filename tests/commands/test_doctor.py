@@ -196,10 +196,10 @@ def test_damaged_face_models_are_named(tmp_path, monkeypatch):
     assert diagnosis.check_face_models().state == "ok"
     damaged = tmp_path / "face_landmark.tflite"
     damaged.write_bytes(b"short")
-    real = metadata.PackagePath.locate
-    monkeypatch.setattr(
-        metadata.PackagePath, "locate", lambda self: damaged if self.name == damaged.name else real(self)
-    )
+    # Not `metadata.PackagePath`: where the backport has been imported, it answers for the standard library.
+    listed = type(metadata.files("mediapipe")[0])
+    real = listed.locate
+    monkeypatch.setattr(listed, "locate", lambda self: damaged if self.name == damaged.name else real(self))
     found = diagnosis.check_face_models()
     assert found.found == "missing or damaged: face_landmark.tflite"
     assert "mediapipe==" in found.advice
