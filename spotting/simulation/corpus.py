@@ -24,8 +24,8 @@ LABORATORY_SHARE = 0.3
 CALM_SHARE = 0.2
 _CALM_FILMED_WELL = 0.6
 # And those in which nothing is an expression, beside what is empty by chance: half of them people who talk.
-QUIET_SHARE = 0.14
-_QUIET_SPEECH = 0.5
+QUIET_SHARE = 0.18
+_QUIET_SPEECH = 0.6
 
 
 @dataclass(eq=False)

@@ -24,6 +24,7 @@ _ANCHOR_ROWS = np.array([KEPT_INDEX[p] for p in ANCHOR_MESH_POINTS[_ALIGNMENT]])
 _CORNERS = tuple(i for i, name in enumerate(ROI_NAMES) if name.endswith("mouth_corner"))
 # Of pictures that come faster than this, extraction reads the mesh in every second one and tracks to every second one.
 _ALL_READ_FPS = 28.0
+_LID_ROWS = np.array([KEPT_INDEX[point] for pairs in EYE_LIDS.values() for pair in pairs for point in pair])
 _UPPER_LID_ROWS = np.array([KEPT_INDEX[pair[0]] for pairs in EYE_LIDS.values() for pair in pairs])
 
 
@@ -160,6 +161,10 @@ def _mesh_landmarks(
     # A regressor trained on whole faces under-reports small motions and pulls large ones towards the mean face.
     dead = rng.uniform(0.0, 0.02)
     gain = rng.uniform(0.55, 1.1) * rng.normal(1.0, 0.15, size=(1, k, 1))
+    (eyes,) = rng.spawn(1)
+    if eyes.random() < 0.35:
+        # Glasses, lashes, narrow or shaded eyes: lids that shut are seen to move half the way, or hardly.
+        gain[:, _LID_ROWS] *= eyes.uniform(0.05, 1.0)
     seen = rest + move * gain * length / (length + dead)
     # Motion of one part drags its neighbours along (a wide open mouth lowers the cheeks and even the eyes).
     drag = rng.normal(0, 0.045, size=(k, 3)) * rng.random()

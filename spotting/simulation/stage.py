@@ -52,6 +52,7 @@ class Stage:
         self.fields: list[np.ndarray] = []
         self.curves: list[np.ndarray] = []
         self.events: list[Event] = []
+        self.shapes: list[np.ndarray] = []  # of the events, at their apexes
         self.intensity = np.zeros(n)
         self.speaking = np.zeros(n, bool)
         self.blink = np.zeros(n)
@@ -83,6 +84,7 @@ class Stage:
         if cut and (ticks < 8 or curve[onset : offset + 1].max() < 0.6):
             return
         self.events.append(Event(onset, apex, offset, _type(ticks), amplitude))
+        self.shapes.append(shape)
         self.intensity = np.maximum(self.intensity, curve)
 
     def give_way(self, earlier: int) -> None:

@@ -24,6 +24,8 @@ _PULLS: dict[str, dict[str, float]] = {
     "labiodental": {"AU32": 0.5, "AU10": 0.1},
     "bared": {"AU16": 0.3, "AU10": 0.1},
 }
+# What else may move with a phone: speakers wrinkle noses, tighten chins and pull corners out of habit.
+_HABITS = ("AU6", "AU7", "AU9", "AU10", "AU12", "AU14", "AU15", "AU16", "AU17", "AU20", "AU23", "AU4")
 # From here on a brow that goes with the voice is an expression: IOD and ticks.
 LARGE_BEAT, LONG_BEAT = 0.06, 16
 _JOINING_TICKS = 12  # pauses up to this long do not end the speaking
@@ -43,6 +45,12 @@ def speak(stage: Stage, person: Person, start: int, stop: int, expressive: bool,
         curve[low:high] = articulation[:, i]
         strengths = {au: s * effort * rng.lognormal(0, 0.3) for au, s in _PULLS[name].items()}
         stage.add_both(person, strengths, curve)
+    # From numbers of its own, so that clips keep what else happens in them.
+    (own,) = rng.spawn(1)
+    _habits(stage, person, low, articulation * effort, own)
+    for stopped in np.flatnonzero(said.voiced[:-1] & ~said.voiced[1:]) + start + 1:
+        if own.random() < 0.3:
+            _settle(stage, person, int(stopped), own)
     # A mouth that talks to one side.
     if rng.random() < 0.25:
         curve = np.zeros(stage.n)
@@ -58,8 +66,33 @@ def speak(stage: Stage, person: Person, start: int, stop: int, expressive: bool,
         swing = gaussian_filter1d(rng.normal(size=stage.n), 25)
         inside = gaussian_filter1d(((np.arange(stage.n) >= start) & (np.arange(stage.n) < stop)).astype(float), 6)
         stage.add(
-            draw_expression(person, rng.uniform(0.01, 0.05), rng), 0.5 * swing / max(np.abs(swing).max(), 1e-6) * inside
+            draw_expression(person, rng.uniform(0.01, 0.07), rng), 0.5 * swing / max(np.abs(swing).max(), 1e-6) * inside
         )
+
+
+def _habits(stage: Stage, person: Person, start: int, articulation: np.ndarray, rng: np.random.Generator) -> None:
+    """Add what this speaker moves with some of the articulators (T, N), more on what is stressed than elsewhere, and
+    more on one side than the other."""
+    stop = start + len(articulation)
+    emphasis = np.exp(gaussian_filter1d(rng.normal(size=stop - start), 12, mode="nearest") * rng.uniform(0, 3.0))
+    for _ in range(rng.integers(0, 4)):
+        curve = np.zeros(stage.n)
+        curve[start:stop] = np.minimum(articulation[:, rng.integers(len(ARTICULATORS))] * emphasis, 2.0)
+        unit, size, lean = str(rng.choice(_HABITS)), rng.uniform(0.03, 0.3), rng.uniform(0.0, 1.0)
+        sides = (1.0, lean) if rng.random() < 0.5 else (lean, 1.0)
+        shape = sum(share * person.fields[unit, side] for share, side in zip(sides, ("left", "right"), strict=True))
+        stage.add(size * shape, curve)
+
+
+def _settle(stage: Stage, person: Person, at: int, rng: np.random.Generator) -> None:
+    """Lips that close and press, roll in or tighten for a moment where a phrase ends: part of speaking."""
+    length = int(rng.integers(6, 30))
+    rise = int(rng.integers(2, max(3, length // 2)))
+    curve = envelope(at - rise, at, int(rng.uniform(0, 0.6) * length), at + length, stage.n, rng)
+    strengths = {
+        au: rng.uniform(0.0, most) for au, most in (("AU24", 0.35), ("AU23", 0.2), ("AU17", 0.15), ("AU14", 0.1))
+    }
+    stage.add_both(person, strengths, curve)
 
 
 def _joined(voiced: np.ndarray) -> np.ndarray:

@@ -29,6 +29,9 @@ from .talking import laugh, speak
 
 LABORATORY_MICRO_TICKS = 8  # a quarter second: annotated ones are seldom shorter
 _SWALLOWS, _LOOKS_DOWN = 3.0, 4.0  # a minute
+# Of expressions that follow another one without a rest, those that keep a part of it: brows that were raised stay up
+# in the smile, a mouth that was open laughs.
+_KEEPS = 0.4
 # Probability that somebody speaks in a clip.
 _SPEECH: dict[Setting, float] = {"laboratory": 0.3, "calm": 0.0, "anywhere": 0.45}
 
@@ -66,7 +69,7 @@ def perform(
     for at in np.flatnonzero(glancing.random(n) < _LOOKS_DOWN / 1800):
         look_down(stage, person, int(at), glancing)
     if busy is None:
-        busy = float(rng.choice([0.0, 0.1, 0.25, 0.45, 0.7], p=[0.18, 0.22, 0.24, 0.18, 0.18]))
+        busy = float(rng.choice([0.0, 0.1, 0.25, 0.45, 0.7], p=[0.16, 0.18, 0.22, 0.20, 0.24]))
     if rng.random() < (_SPEECH[setting] if speech is None else speech):
         _converse(stage, person, busy > 0, rng)
     elif not laboratory and rng.random() < 0.15:
@@ -110,8 +113,10 @@ def _perform_one(
     setting: Setting,
     rng: np.random.Generator,
     recipes: Sequence[Mapping[str, float]] = PROTOTYPES,
+    kept: np.ndarray | None = None,
 ) -> tuple[int, int]:
-    """One expression from tick `onset` on; returns its last tick and the ticks of its release."""
+    """One expression from tick `onset` on; returns its last tick and the ticks of its release. kept: (K, 3) what it has
+    of the one before it."""
     rise, hold, fall = draw_timing(kind, setting, rng)
     if setting == "laboratory" and kind == "micro" and rise + fall < LABORATORY_MICRO_TICKS:
         rise, fall = LABORATORY_MICRO_TICKS // 2, LABORATORY_MICRO_TICKS - LABORATORY_MICRO_TICKS // 2
@@ -128,6 +133,8 @@ def _perform_one(
     shape = draw_expression(person, amplitude, rng, recipes)
     if length < 30 and recipes is PROTOTYPES and setting == "anywhere" and rng.random() < 0.02:
         shape, amplitude = draw_wink(person, rng)
+    if kept is not None:
+        shape = shape + kept
     stage.express(shape, curve, amplitude)
     if length > 40 and rng.random() < 0.12:
         # One expression that changes on the way: parts of it give way to others while the rest stays.
@@ -154,7 +161,7 @@ def _perform_one(
 def _express(stage: Stage, person: Person, busy: float, setting: Setting, rng: np.random.Generator) -> None:
     """Fill about a share `busy` of the stage with expressions."""
     micro_share = rng.choice([0.1, 0.25, 0.5, 0.8])
-    chained = rng.uniform(0.2, 1.0) if busy > 0.4 else rng.uniform(0, 0.5)
+    chained = rng.uniform(0.3, 1.0) if busy > 0.4 else rng.uniform(0, 0.6)
     tick = -int(rng.integers(0, 120)) if rng.random() < 0.25 else int(rng.integers(0, 60))
     if setting == "laboratory":
         micro_share, chained, tick = 0.5, 0.0, int(rng.integers(20, 60))
@@ -176,7 +183,10 @@ def _express(stage: Stage, person: Person, busy: float, setting: Setting, rng: n
             recipes = UPPER_FACE if part < 0.4 else SMILES if part < 0.7 else PROTOTYPES
             amplitude = max(amplitude, rng.uniform(0.04, 0.15) if part < 0.4 else rng.uniform(0.1, 0.3))
         shown = len(stage.events)
-        offset, fall = _perform_one(stage, person, kind, amplitude, tick, setting, rng, recipes)
+        kept = None
+        if last is not None and rng.random() < _KEEPS:
+            kept = stage.shapes[last] * rng.uniform(0.2, 1.0)
+        offset, fall = _perform_one(stage, person, kind, amplitude, tick, setting, rng, recipes, kept)
         if last is not None and len(stage.events) > shown:
             stage.give_way(last)
         last = shown if len(stage.events) > shown else None
