@@ -15,7 +15,7 @@ from ...extract.motion.alignment import ANCHOR_MESH_POINTS, remove_head_motion
 from ...extract.options import ExtractOptions
 from ...extract.regions import EYE_LIDS, KEPT_INDEX, ROI_NAMES
 from ...extract.timebase import CLOCK_HZ
-from .anatomy import Person, roi_means
+from .anatomy import Person, neutral_face, roi_means
 from .stage import Event, Performance
 
 # Simulated snippets are aligned the way extraction aligns real ones.
@@ -122,6 +122,22 @@ def exposure(n: int, rng: np.random.Generator) -> np.ndarray:
     for _ in range(rng.poisson(n / 600)):
         unsettled += rng.random() * np.exp(-0.5 * ((t - rng.integers(n)) / rng.uniform(1.5, 8)) ** 2)
     return unsettled
+
+
+def occlusion(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """What passes before the face, a hand, a cup or hair: (n, 2) how far what is seen there is displaced, in IOD, and
+    (K,) 0..1 which mesh points it hides, those that lie within a random disc; zeros in most clips."""
+    face = neutral_face()[:, :2]
+    moved, hides = np.zeros((n, 2)), np.zeros(len(face))
+    if rng.random() < 0.06:
+        far = np.linalg.norm(face - face[rng.integers(len(face))], axis=1)
+        hides = np.clip(2 - far / rng.uniform(0.15, 0.5), 0, 1)
+        at, length = int(rng.integers(-20, n)), int(np.exp(rng.uniform(np.log(8), np.log(150))))
+        t = np.arange(n)
+        there = 1 / (1 + np.exp(-(t - at) / rng.uniform(0.7, 3))) - 1 / (1 + np.exp(-(t - at - length) / 2.0))
+        size = np.exp(rng.uniform(np.log(0.01), np.log(0.12)))
+        moved = size * there[:, None] * (rng.normal(size=2) + 0.7 * _wander(n, rng.uniform(2, 20), rng, 2))
+    return moved, hides
 
 
 def _rotations(angles: np.ndarray) -> np.ndarray:
@@ -251,6 +267,12 @@ def observe(
     sharp = (1 + 30 / iod_px) * (1 + 0.8 * np.minimum(speed, 2.0)) * (1 + unsettled)
     # The mesh works on a crop that goes with the face: where the camera points hardly matters to it.
     seen = _mesh_landmarks(true, rest, (angles, shift + 0.1 * pan, log_scale + 0.2 * zoom), sharp, rng)
+    if not (still or laboratory):
+        (passing,) = rng.spawn(1)
+        moved, hides = occlusion(n, passing)
+        hidden = moved[:, None] * hides[:, None]
+        seen[:, :, :2] += hidden
+        true[:, :, :2] += 1.5 * hidden
     shift, log_scale = shift + pan, log_scale + zoom
     distance = rng.uniform(6, 20)  # camera distance in IOD: perspective of phones to long lenses
     depth_gain = rng.uniform(0.7, 1.1)  # the mesh's z is in pixels only nearly
@@ -266,6 +288,9 @@ def observe(
 
     fps = float(rng.choice([30, 25, 24, 20, 15, 12, 29.97, 60], p=[0.42, 0.2, 0.08, 0.04, 0.1, 0.06, 0.05, 0.05]))
     fps = CLOCK_HZ if laboratory else fps
+    (copying,) = rng.spawn(1)
+    if fps == CLOCK_HZ and not laboratory and copying.random() < 0.15:
+        mesh, exact = _repeated([mesh, exact], float(copying.choice([12, 15, 20, 24, 25])))
     if fps > _ALL_READ_FPS:
         mesh = every_second(mesh, int(rng.integers(2)))
     mesh, exact = _through_camera(mesh, exact, fps, rng)
@@ -284,6 +309,13 @@ def every_second(values: np.ndarray, first: int) -> np.ndarray:
     between = np.arange(1 + first, len(values) - 1, 2)
     filled[between] = (values[between - 1] + values[between + 1]) / 2
     return filled
+
+
+def _repeated(tracks: list[np.ndarray], fps: float) -> list[np.ndarray]:
+    """Tracks (n, ...) as in a file whose pictures are repeated to make up the clock's rate: web video often is."""
+    ticks = np.arange(len(tracks[0]))
+    shown = np.minimum(np.round(np.floor(ticks * fps / CLOCK_HZ) * CLOCK_HZ / fps).astype(int), ticks)
+    return [track[shown] for track in tracks]
 
 
 def _through_camera(
