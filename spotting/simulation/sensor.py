@@ -24,8 +24,12 @@ _ANCHOR_ROWS = np.array([KEPT_INDEX[p] for p in ANCHOR_MESH_POINTS[_ALIGNMENT]])
 _CORNERS = tuple(i for i, name in enumerate(ROI_NAMES) if name.endswith("mouth_corner"))
 # Of pictures that come faster than this, extraction reads the mesh in every second one and tracks to every second one.
 _ALL_READ_FPS = 28.0
+# Shares of clips: in which the mesh hardly sees lids shut, something passes before the face, and pictures are repeated.
+_LIDS_MISSED, _HIDDEN, _REPEATED = 0.35, 0.06, 0.15
 _LID_ROWS = np.array([KEPT_INDEX[point] for pairs in EYE_LIDS.values() for pair in pairs for point in pair])
-_UPPER_LID_ROWS = np.array([KEPT_INDEX[pair[0]] for pairs in EYE_LIDS.values() for pair in pairs])
+_UPPER# Shares of clips: in which the mesh hardly sees lids shut, something passes before the face, and pictures are repeated.
+_LIDS_MISSED, _HIDDEN, _REPEATED = 0.35, 0.06, 0.15
+_LID_ROWS = np.array([KEPT_INDEX[pair[0]] for pairs in EYE_LIDS.values() for pair in pairs])
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def occlusion(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
     (K,) 0..1 which mesh points it hides, those that lie within a random disc; zeros in most clips."""
     face = neutral_face()[:, :2]
     moved, hides = np.zeros((n, 2)), np.zeros(len(face))
-    if rng.random() < 0.06:
+    if rng.random() < _HIDDEN:
         far = np.linalg.norm(face - face[rng.integers(len(face))], axis=1)
         hides = np.clip(2 - far / rng.uniform(0.15, 0.5), 0, 1)
         at, length = int(rng.integers(-20, n)), int(np.exp(rng.uniform(np.log(8), np.log(150))))
@@ -178,7 +182,7 @@ def _mesh_landmarks(
     dead = rng.uniform(0.0, 0.02)
     gain = rng.uniform(0.55, 1.1) * rng.normal(1.0, 0.15, size=(1, k, 1))
     (eyes,) = rng.spawn(1)
-    if eyes.random() < 0.35:
+    if eyes.random() < _LIDS_MISSED:
         # Glasses, lashes, narrow or shaded eyes: lids that shut are seen to move half the way, or hardly.
         gain[:, _LID_ROWS] *= eyes.uniform(0.05, 1.0)
     seen = rest + move * gain * length / (length + dead)
@@ -289,7 +293,7 @@ def observe(
     fps = float(rng.choice([30, 25, 24, 20, 15, 12, 29.97, 60], p=[0.42, 0.2, 0.08, 0.04, 0.1, 0.06, 0.05, 0.05]))
     fps = CLOCK_HZ if laboratory else fps
     (copying,) = rng.spawn(1)
-    if fps == CLOCK_HZ and not laboratory and copying.random() < 0.15:
+    if fps == CLOCK_HZ and not laboratory and copying.random() < _REPEATED:
         mesh, exact = _repeated([mesh, exact], float(copying.choice([12, 15, 20, 24, 25])))
     if fps > _ALL_READ_FPS:
         mesh = every_second(mesh, int(rng.integers(2)))
