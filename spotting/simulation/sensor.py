@@ -27,9 +27,7 @@ _ALL_READ_FPS = 28.0
 # Shares of clips: in which the mesh hardly sees lids shut, something passes before the face, and pictures are repeated.
 _LIDS_MISSED, _HIDDEN, _REPEATED = 0.35, 0.06, 0.15
 _LID_ROWS = np.array([KEPT_INDEX[point] for pairs in EYE_LIDS.values() for pair in pairs for point in pair])
-_UPPER# Shares of clips: in which the mesh hardly sees lids shut, something passes before the face, and pictures are repeated.
-_LIDS_MISSED, _HIDDEN, _REPEATED = 0.35, 0.06, 0.15
-_LID_ROWS = np.array([KEPT_INDEX[pair[0]] for pairs in EYE_LIDS.values() for pair in pairs])
+_UPPER_LID_ROWS = np.array([KEPT_INDEX[pair[0]] for pairs in EYE_LIDS.values() for pair in pairs])
 
 
 @dataclass(frozen=True)
