@@ -85,11 +85,11 @@ def rest(stage: Stage, person: Person, rng: np.random.Generator, calm: bool = Fa
         swing = gaussian_filter1d(rng.normal(size=stage.n + 400), rng.uniform(30, 120))[200:-200]
         swing = (swing - swing[0]) / max(np.abs(swing - swing[0]).max(), 1e-6)
         stage.add(draw_expression(person, rng.uniform(0.002, 0.008) if calm else rng.uniform(0.005, 0.035), rng), swing)
-    for _ in range(rng.poisson(0.8 * stage.n / 300)):
+    for _ in range(rng.poisson(0.4 * stage.n / 300)):
         # Lips come apart and close again with the breath, and nobody calls it an expression.
         at, length = int(rng.integers(-100, stage.n)), int(np.exp(rng.uniform(np.log(25), np.log(250))))
-        slow = int(min(rng.integers(5, 40), length // 2))
-        parted = envelope(at, at + slow, length - 2 * slow, at + length, stage.n, rng) * rng.uniform(0.1, 1.0)
+        slow = int(min(rng.integers(8, 40), length // 2))
+        parted = envelope(at, at + slow, length - 2 * slow, at + length, stage.n, rng) * rng.uniform(0.1, 0.8)
         stage.add_both(person, {"AU25": 1.0, "AU26": rng.uniform(0, 0.3)}, parted)
     if not calm and rng.random() < 0.15:
         at = int(rng.integers(0, stage.n))

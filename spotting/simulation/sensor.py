@@ -5,7 +5,6 @@ them.
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -26,7 +25,7 @@ _CORNERS = tuple(i for i, name in enumerate(ROI_NAMES) if name.endswith("mouth_c
 # Of pictures that come faster than this, extraction reads the mesh in every second one and tracks to every second one.
 _ALL_READ_FPS = 28.0
 # Shares of clips: in which the mesh hardly sees lids shut, something passes before the face, and pictures are repeated.
-_LIDS_MISSED, _HIDDEN, _REPEATED = 0.35, 0.1, 0.15
+_LIDS_MISSED, _HIDDEN, _REPEATED = 0.35, 0.06, 0.15
 _LID_ROWS = np.array([KEPT_INDEX[point] for pairs in EYE_LIDS.values() for pair in pairs for point in pair])
 _UPPER_LID_ROWS = np.array([KEPT_INDEX[pair[0]] for pairs in EYE_LIDS.values() for pair in pairs])
 
@@ -161,24 +160,6 @@ def _autoregressive(n: int, tau: float, shape: tuple[int, ...], rng: np.random.G
     return lfilter([np.sqrt(1 - a * a)], [1, -a], noise, axis=0)
 
 
-@cache
-def _together() -> np.ndarray:
-    """(K, K) what turns independent numbers of unit variance, one for each mesh point, into errors as neighbours share
-    them: on rendered portraits at rest points of one brow go together (0.9), those of both brows (0.6), either cheek
-    (0.7) and corner of the mouth (0.8) too, brows and lips little (0.3). The variance is that of the part of the face:
-    cheeks and nose are read twice as steadily as brows and lips."""
-    face = neutral_face()[:, :2]
-    folded = np.abs(face) * [1, 0] + face * [0, 1]
-
-    def shared(points: np.ndarray, reach: float) -> np.ndarray:
-        return np.exp(-((points[:, None] - points[None]) ** 2).sum(axis=2) / (2 * reach**2))
-
-    covariance = 0.3 * shared(folded, 0.35) + 0.28 * shared(face, 0.45) + 0.4 * shared(face, 1.0)
-    covariance += 0.02 * np.eye(len(face))
-    steady = np.interp(face[:, 1], (-0.2, 0.1, 0.45, 0.75), (1.2, 0.45, 0.45, 1.0))
-    return steady[:, None] * np.linalg.cholesky(covariance)
-
-
 def _mesh_landmarks(
     true: np.ndarray,
     rest: np.ndarray,
@@ -204,10 +185,9 @@ def _mesh_landmarks(
         gain[:, _LID_ROWS] *= eyes.uniform(0.05, 1.0)
     seen = rest + move * gain * length / (length + dead)
     # Motion of one part drags its neighbours along (a wide open mouth lowers the cheeks and even the eyes).
-    drag = _together() @ rng.normal(0, 0.06, size=(2, k, 3)) * rng.uniform(0.2, 1.2)
-    opening = np.linalg.norm(move[:, KEPT_INDEX[17], :2], axis=1)
-    widening = move[:, KEPT_INDEX[291], 0] - move[:, KEPT_INDEX[61], 0]
-    seen = seen + np.tensordot(np.stack([opening, widening], axis=1), drag, axes=1)
+    drag = rng.normal(0, 0.045, size=(k, 3)) * rng.random()
+    opening = np.linalg.norm(move[:, [KEPT_INDEX[17]], :2], axis=2)[:, :, None]
+    seen = seen + drag * opening
     # Mouth and brows talk across: a raised brow shows as a tenth of its height at the lips, the chin and the irises.
     zones = np.clip(((rest[0, :, 1] + 0.9) / 0.5).astype(int), 0, 5)
     parts = roi_means(move).reshape(n, -1)
@@ -215,7 +195,7 @@ def _mesh_landmarks(
     seen = seen + np.tensordot(parts, cross, axes=1)
     # So do closing lids: the mesh reads a blink partly as a movement of brows and mouth.
     closing = np.maximum(move[:, _UPPER_LID_ROWS, 1].mean(axis=1) / 0.085, 0)
-    pull = _together() @ rng.normal(0, 0.015 * rng.random(), size=(k, 3)) + rng.normal(0, 0.002, size=(k, 3))
+    pull = rng.normal(0, 0.015 * rng.random(), size=(6, 3))[zones] + rng.normal(0, 0.006, size=(k, 3))
     seen = seen + closing[:, None, None] * pull * [0.6, 1, 1]
     turn = angles - np.median(angles, axis=0)
     place = shift - np.median(shift, axis=0)
@@ -223,24 +203,25 @@ def _mesh_landmarks(
         [turn, turn**2 * np.sign(turn), turn[:, :1] * turn[:, 1:2], 0.7 * place, 2.0 * log_scale[:, None]], axis=1
     )
     size = rng.uniform(0.15, 1.2)
-    leak = _together() @ rng.normal(0, 0.06 * size, size=(basis.shape[1], k, 3))
-    leak += rng.normal(0, 0.01 * size, size=leak.shape)
+    leak = rng.normal(0, 0.05 * size, size=(basis.shape[1], k, 3)) * [1, 1, 1.5]
+    groups = rng.integers(0, 6, size=k)
+    coarse = rng.normal(0, 0.06 * size, size=(basis.shape[1], 6, 3))[:, groups]
     # Depth errors turn into sideways errors as the head turns: proportional to height above the rigid plane.
     depth = rng.normal(0, 0.12 * size) * rest[:, :, 2:3]
-    seen = seen + np.tensordot(basis, leak * [1, 1, 1.5], axes=1)
+    seen = seen + np.tensordot(basis, leak + coarse, axes=1)
     seen[:, :, 2:3] += depth
-    # The mesh crops by its own last answer, so its errors flip between two states from frame to frame and wander,
-    # neighbours together.
+    # The mesh crops by its own last answer, so its errors flip between two states from frame to frame, wander, and
+    # wander together.
     level = rng.lognormal(-0.45, 0.6)
     white = 0.0015 * rng.normal(size=(n, k, 3))
     flip = (
         0.0025
         * rng.random()
-        * (_together() @ rng.normal(size=(1, k, 3)))
+        * rng.normal(size=(1, k, 3))
         * ((-1.0) ** np.arange(n) * _autoregressive(n, 20, (1,), rng)[:, 0])[:, None, None]
     )
-    slow = 0.0008 * _autoregressive(n, rng.uniform(4, 15), (k, 3), rng)
-    common = 0.005 * (_together() @ _autoregressive(n, rng.uniform(4, 25), (k, 3), rng))
+    slow = 0.003 * _autoregressive(n, rng.uniform(4, 15), (k, 3), rng)
+    common = 0.004 * _autoregressive(n, rng.uniform(6, 25), (6, 3), rng)[:, groups]
     seen = seen + (white + flip + slow + common) * level * sharp[:, None, None] * [1, 1, 2.5]
     return seen
 

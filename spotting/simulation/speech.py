@@ -77,7 +77,7 @@ class Voice:
             pause_s=float(np.exp(rng.uniform(np.log(0.2), np.log(0.9)))),
             phrase_words=int(rng.integers(2, 12)),
             hesitant=float(rng.uniform(0, 0.3)),
-            slur=float(rng.uniform(0.5, 1.3)),
+            slur=float(rng.uniform(0.7, 1.5)),
         )
 
 

@@ -39,8 +39,7 @@ def speak(stage: Stage, person: Person, start: int, stop: int, expressive: bool,
     singing = rng.random() < 0.12
     said = talk(stop - start, Voice.draw(rng), rng, drawl=float(rng.uniform(2, 5)) if singing else 1.0)
     articulation = said.articulation[low - start : high - start]
-    # Lower lips travel 7 to 15 mm in running speech, on some who mumble or are emphatic half or twice of it.
-    effort = np.exp(rng.uniform(np.log(0.5), np.log(3.0)))
+    effort = np.exp(rng.uniform(np.log(0.25), np.log(1.8)))
     for i, name in enumerate(ARTICULATORS):
         curve = np.zeros(stage.n)
         curve[low:high] = articulation[:, i]
