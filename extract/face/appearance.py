@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 
+from ..extent import extent
 from ..regions import EYE_CORNERS
 from .portraits import portrait
-from .square import extent
 
 # Pixels of the crop that `detection.FaceCheck` reads, in which eyes are about thirty apart: finer is noise and the
 # mesh's error, broader is light.

@@ -6,9 +6,10 @@ from types import TracebackType
 import cv2
 import numpy as np
 
+from ..extent import extent
 from ..regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS
 from .mesh_reader import MeshReader
-from .square import CROP_PER_DETECTION, TurnedSquare, extent, part_of
+from .square import CROP_PER_DETECTION, TurnedSquare, part_of
 from .subjects import SMALLEST_EYE_DISTANCE
 
 # The crop. MediaPipe's own tracker reads 1.5 times the mesh's extent, so this leaves room for motion before a move.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..extent import extent
 from .mesh_network import NETWORK_PIXELS
 
 CROP_PER_DETECTION = 3.3  # side of a crop that shows a face with room around it, in widths of the detector's box
@@ -39,13 +40,6 @@ def _inside(start: int, length: int, size: int) -> tuple[int, int, int]:
     return first, end, min(first - min(start, first), length - (end - first))
 
 
-def extent(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest x, y, (2,) each, of points (K, 2 or more)."""
-    # Row by row, in a third of the time that it takes along short columns.
-    rows = np.ascontiguousarray(points[:, :2].T)
-    return np.minimum.reduce(rows, axis=1), np.maximum.reduce(rows, axis=1)
-
-
 @dataclass(frozen=True)
 class TurnedSquare:
     """centre_x, centre_y and side in pixels of the picture; turn in radians, clockwise as the viewer sees it."""
@@ -57,8 +51,8 @@ class TurnedSquare:
 
     @classmethod
     def around(cls, points: np.ndarray, eye_axis: np.ndarray) -> "TurnedSquare":
-        """The one to read a face in that lies within (K, 2 or more) points. eye_axis: (2,) x, y from the left eye in the image
-        to the right one."""
+        """The one to read a face in that lies within points, (K, 2) or with their depth. eye_axis: (2,) x, y from the
+        left eye in the image to the right one."""
         low, high = extent(points)
         centre = (low + high) / 2
         turn = float(np.arctan2(eye_axis[1], eye_axis[0]))
