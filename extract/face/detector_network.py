@@ -66,7 +66,7 @@ class DetectorNetwork:
         np.multiply(square, _TO_TWO, out=self._read[0], dtype=np.float32)
         self._read -= 1
         raw, logits = self._network(self._read)
-        scores = 1 / (1 + np.exp(-np.clip(logits.ravel(), -80, 80)))
+        scores = 1 / (1 + np.exp(-np.minimum(np.maximum(logits.ravel(), -80), 80)))
         kept = np.flatnonzero(scores >= self._least_score)
         kept = kept[np.argsort(-scores[kept], kind="stable")]
         # (K, 8, 2): centre, extent and six points, all but the extent seen from their anchor.
@@ -91,7 +91,7 @@ def _merged(points: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarray, np
     found = []
     while len(points):
         low, high = points[:, 0], points[:, 1]
-        shared = np.clip(np.minimum(high, high[0]) - np.maximum(low, low[0]), 0, None).prod(1)
+        shared = np.maximum(np.minimum(high, high[0]) - np.maximum(low, low[0]), 0).prod(1)
         areas = (high - low).prod(1)
         same = shared > _OVERLAP * (areas + areas[0] - shared)
         same[0] = True

@@ -95,13 +95,17 @@ class _Windows:
         height, width, channels = features.shape
         x, y = (maps @ self._cells - 0.5).swapaxes(0, 1)
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        column, row = np.clip(np.floor(x), 0, width - 2), np.clip(np.floor(y), 0, height - 2)
+        column = np.minimum(np.maximum(np.floor(x), 0), width - 2)
+        row = np.minimum(np.maximum(np.floor(y), 0), height - 2)
         right, down = x - column, y - row
+        left, up = 1 - right, 1 - down
         corner = (row * width + column).astype(np.intp)
-        flat = features.reshape(-1, channels)
-        cells = flat[np.stack([corner, corner + 1, corner + width, corner + width + 1], -1)]
-        shares = np.stack([(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down], -1)
+        corners = corner[..., None] + np.array([0, 1, width, width + 1])
+        shares = np.empty(corners.shape, features.dtype)
+        for k, (across, along) in enumerate(((left, up), (right, up), (left, down), (right, down))):
+            np.multiply(across, along, out=shares[..., k])
         shares *= inside[..., None]
+        cells = features.reshape(-1, channels).take(corners, axis=0)
         return np.einsum("wpk,wpkc->wpc", shares, cells).reshape(-1, 1, self._side, self._side, channels)
 
 
