@@ -39,6 +39,9 @@ Progress = Callable[[int, int | None], None]
 MIN_TICKS = 9
 _QUEUED_BYTES = 96 << 20  # of pictures that wait between two stages
 _MOST_QUEUED = 8
+# Of the frames whose head motion is taken out together, so many are handed from stage to stage together: none waits
+# for that where nobody waits for rows, and few where somebody does.
+_HANDED_PART = 4
 
 
 def extract_features(
@@ -145,8 +148,9 @@ def read_rows(
     """Follow a face through the pictures: a row for every tick. frame_times: grows as the pictures are read; in the end
     it tells how many ticks there are. headway: called with the frames done. together: as of `build_snippets`. To be
     closed where it is not read to its end."""
-    ready = in_background(pictures, _queue_depth(stream))
-    faces = in_background(follow_face(ready, subject, stats))
+    depth, handed = _queue_depth(stream), max(together // _HANDED_PART, 1)
+    ready = in_background(pictures, depth, handed)
+    faces = in_background(follow_face(ready, subject, stats), depth, handed)
     try:
         yield from build_snippets(
             _watched(faces, headway),

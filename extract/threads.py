@@ -1,63 +1,67 @@
 """Running the stages of a pipeline side by side."""
 
-import queue
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import TypeVar
 
 T = TypeVar("T")
 
-_POLL_S = 0.1  # how soon a producer notices that nobody reads on
 _END = object()
 
 
-def in_background(items: Iterator[T], depth: int = 8) -> Generator[T, None, None]:
+def in_background(items: Iterator[T], depth: int = 8, together: int = 1) -> Generator[T, None, None]:
     """The same items, made by a thread of their own that runs at most `depth` items ahead.
 
     It starts with the first item asked for. An exception of the producer, SystemExit included, is raised where the
     items are read. When the reader stops early, through an error, `close()` or a keyboard interrupt, the producer is
     stopped, `items` is closed if it is a generator, and the thread has ended before this returns.
+    together: items handed over at a time. More cost fewer turns of the interpreter, and come later.
     """
-    ready: queue.Queue = queue.Queue(depth)
+    together = min(together, depth)
+    # Queues without a bound, which are C code, and beside the items a queue of leaves to hand over more.
+    ready: SimpleQueue = SimpleQueue()
+    room: SimpleQueue = SimpleQueue()
+    for _ in range(depth // together):
+        room.put(None)
     stop = threading.Event()
 
-    def put(kind: object, value: object = None) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put((kind, value), timeout=_POLL_S)
-            except queue.Full:
-                continue
-            return True
-        return False
-
     def produce() -> None:
+        made: list[T] = []
         try:
             try:
                 for item in items:
-                    if not put(None, item):
-                        break
+                    made.append(item)
+                    if len(made) == together:
+                        room.get()
+                        if stop.is_set():
+                            return
+                        ready.put((made, None))
+                        made = []
             finally:
                 # Here and not in the reader: what a generator opened belongs to the thread that ran it.
                 if hasattr(items, "close"):
                     items.close()
         except BaseException as error:
-            put(error)
+            ready.put((made, error))
         else:
-            put(_END)
+            ready.put((made, _END))
 
     producer = threading.Thread(target=produce, name="facespot-stage", daemon=True)
     producer.start()
     try:
         while True:
-            signal, item = ready.get()
+            made, signal = ready.get()
+            yield from made
             if signal is _END:
                 return
             if signal is not None:
                 raise signal
-            yield item
+            room.put(None)
     finally:
         stop.set()
+        room.put(None)
         producer.join()
 
 

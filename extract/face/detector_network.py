@@ -15,6 +15,7 @@ from .mediapipe_graphs import mediapipe_file
 
 DetectorRange = Literal["short", "full"]
 _OVERLAP = 0.3  # intersection over union from which two boxes are of one face
+_TO_TWO = np.float32(2 / 255)  # brightness as the networks read it, from -1 to 1
 _N_EYES = 2  # the first of the six points it gives, left in the image first
 
 
@@ -52,6 +53,7 @@ class DetectorNetwork:
         kind = _KINDS[reach]
         self._least_score, self._side = kind.least_score, kind.side
         self._network = Network(mediapipe_file(kind.file))
+        self._read = np.empty((1, kind.side, kind.side, 3), np.float32)
         self._anchors = np.concatenate([_anchors(*layer) for layer in kind.layers])
 
     def __call__(self, rgb: np.ndarray) -> list[SeenFace]:
@@ -61,8 +63,10 @@ class DetectorNetwork:
         scale = side / longer
         to_square = np.array([[scale, 0, (side - scale * width) / 2], [0, scale, (side - scale * height) / 2]])
         square = cv2.warpAffine(rgb, to_square, (side, side), flags=cv2.INTER_LINEAR)
-        raw, logits = self._network(square[None] * np.float32(2 / 255) - 1)
-        scores = 1 / (1 + np.exp(-np.clip(logits.ravel(), -80, 80)))
+        np.multiply(square, _TO_TWO, out=self._read[0], dtype=np.float32)
+        self._read -= 1
+        raw, logits = self._network(self._read)
+        scores = 1 / (1 + np.exp(-np.minimum(np.maximum(logits.ravel(), -80), 80)))
         kept = np.flatnonzero(scores >= self._least_score)
         kept = kept[np.argsort(-scores[kept], kind="stable")]
         # (K, 8, 2): centre, extent and six points, all but the extent seen from their anchor.
@@ -87,7 +91,7 @@ def _merged(points: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarray, np
     found = []
     while len(points):
         low, high = points[:, 0], points[:, 1]
-        shared = np.clip(np.minimum(high, high[0]) - np.maximum(low, low[0]), 0, None).prod(1)
+        shared = np.maximum(np.minimum(high, high[0]) - np.maximum(low, low[0]), 0).prod(1)
         areas = (high - low).prod(1)
         same = shared > _OVERLAP * (areas + areas[0] - shared)
         same[0] = True

@@ -6,6 +6,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
+from ..extent import extent
 from ..regions import EYE_CORNERS, RIGID_MESH_POINTS, ROI_MESH_POINTS
 from .mesh_reader import MeshReader
 from .square import CROP_PER_DETECTION, TurnedSquare, part_of
@@ -44,7 +45,7 @@ def eye_centres(landmarks: np.ndarray) -> np.ndarray:
 
 def mesh_box(landmarks: np.ndarray) -> np.ndarray:
     """(3,) centre x, centre y and larger extent of a mesh, in pixels."""
-    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    low, high = extent(landmarks)
     return np.array([*((low + high) / 2), (high - low).max()])
 
 

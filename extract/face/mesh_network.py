@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-import cv2
 import numpy as np
 
 from .litert import Network
@@ -20,7 +19,7 @@ from .mediapipe_graphs import mediapipe_file
 N_MESH_POINTS = 478
 NETWORK_PIXELS = 192  # side of the picture it reads
 
-_SHARES = np.arange(256, dtype=np.float32) * np.float32(1 / 255)  # of full brightness; a table is quicker than NumPy
+_OF_FULL = np.float32(1 / 255)  # brightness
 _N_PLAIN = 468  # points of the mesh without irises
 # The heads in the file's order: the window each reads (0 lips, 1 and 2 the eyes left and right in the image) and the
 # points it gives, None for those its window is cut around.
@@ -37,10 +36,13 @@ class MeshNetwork:
         first, heads, windows = _taken_apart()
         self._first, self._heads = Network(first), Network(heads)
         self._windows = _Windows(windows)
+        self._read = np.empty((1, NETWORK_PIXELS, NETWORK_PIXELS, 3), np.float32)
 
     def __call__(self, picture: np.ndarray) -> tuple[np.ndarray, float]:
         """(478, 3) float32 x, y, z in pixels of the (192, 192, 3) RGB picture, and how surely it is a face, 0 to 1."""
-        mesh, flag, features = self._first(cv2.LUT(picture, _SHARES)[None])
+        # In a third of the time that a table takes.
+        np.multiply(picture, _OF_FULL, out=self._read[0], dtype=np.float32)
+        mesh, flag, features = self._first(self._read)
         points = np.empty((N_MESH_POINTS, 3), np.float32)
         points[:_N_PLAIN] = mesh.reshape(_N_PLAIN, 3)
         placed = self._windows.around(points[:_N_PLAIN, :2])
@@ -93,13 +95,17 @@ class _Windows:
         height, width, channels = features.shape
         x, y = (maps @ self._cells - 0.5).swapaxes(0, 1)
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        column, row = np.clip(np.floor(x), 0, width - 2), np.clip(np.floor(y), 0, height - 2)
+        column = np.minimum(np.maximum(np.floor(x), 0), width - 2)
+        row = np.minimum(np.maximum(np.floor(y), 0), height - 2)
         right, down = x - column, y - row
+        left, up = 1 - right, 1 - down
         corner = (row * width + column).astype(np.intp)
-        flat = features.reshape(-1, channels)
-        cells = flat[np.stack([corner, corner + 1, corner + width, corner + width + 1], -1)]
-        shares = np.stack([(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down], -1)
+        corners = corner[..., None] + np.array([0, 1, width, width + 1])
+        shares = np.empty(corners.shape, features.dtype)
+        for k, (across, along) in enumerate(((left, up), (right, up), (left, down), (right, down))):
+            np.multiply(across, along, out=shares[..., k])
         shares *= inside[..., None]
+        cells = features.reshape(-1, channels).take(corners, axis=0)
         return np.einsum("wpk,wpkc->wpc", shares, cells).reshape(-1, 1, self._side, self._side, channels)
 
 

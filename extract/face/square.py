@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..extent import extent
 from .mesh_network import NETWORK_PIXELS
 
 CROP_PER_DETECTION = 3.3  # side of a crop that shows a face with room around it, in widths of the detector's box
@@ -50,9 +51,9 @@ class TurnedSquare:
 
     @classmethod
     def around(cls, points: np.ndarray, eye_axis: np.ndarray) -> "TurnedSquare":
-        """The one to read a face in that lies within (K, 2) points. eye_axis: (2,) x, y from the left eye in the image
-        to the right one."""
-        low, high = points.min(axis=0), points.max(axis=0)
+        """The one to read a face in that lies within points, (K, 2) or with their depth. eye_axis: (2,) x, y from the
+        left eye in the image to the right one."""
+        low, high = extent(points)
         centre = (low + high) / 2
         turn = float(np.arctan2(eye_axis[1], eye_axis[0]))
         return cls(float(centre[0]), float(centre[1]), _SIDE_PER_FACE * float((high - low).max()), turn)
@@ -60,8 +61,8 @@ class TurnedSquare:
     @classmethod
     def around_mesh(cls, landmarks: np.ndarray) -> "TurnedSquare":
         """The one to read a face in that was last seen with these (478, 3) landmarks."""
-        left, right = landmarks[list(_OUTER_EYE_CORNERS), :2]
-        return cls.around(landmarks[:, :2], right - left)
+        left, right = (landmarks[corner, :2] for corner in _OUTER_EYE_CORNERS)
+        return cls.around(landmarks, right - left)
 
     def cut(self, rgb: np.ndarray) -> np.ndarray:
         """(192, 192, 3) uint8: what an (H, W, 3) picture shows there, its edge repeated beyond it."""

@@ -22,6 +22,7 @@ from typing import Literal, Protocol, get_args
 import cv2
 import numpy as np
 
+from ..extent import extent
 from ..features import SNIPPET_STEPS
 from ..reading.frames import FaceFrame
 from ..regions import EYE_CORNERS, ROI_MESH_POINTS
@@ -173,8 +174,7 @@ def track_lk(
     It prepares each whole reference anew for every picture, so it is shown only where the points are.
     """
     margin = _LK_ROUGH_MARGIN if rough else _LK_MARGIN
-    ends = np.concatenate([points, guess]).reshape(-1, 2)
-    (left, top), (right, bottom) = ends.min(0).tolist(), ends.max(0).tolist()
+    (left, top), (right, bottom) = (end.tolist() for end in extent(np.concatenate([points, guess]).reshape(-1, 2)))
     left, top = max(int(left) - margin, 0), max(int(top) - margin, 0)
     right, bottom = max(int(right) + margin, left + 1), max(int(bottom) + margin, top + 1)
     shown = slice(top, bottom), slice(left, right)
@@ -203,17 +203,17 @@ def track_lk(
 
 def _error_limits(cut: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(P,) `limit` of a tracker, by the contrast of the cut, the standard deviation of its gray levels, around each."""
-    at = np.rint(points).astype(np.intp)
-    low = np.clip(at - _LK_REACH, 0, CROP_SIZE - 1)
-    high = np.clip(at + (_LK_REACH + 1), 1, CROP_SIZE)
-    sides = high - low
-    (left, top), (right, bottom) = low.T, high.T
-    width = CROP_SIZE + 1
-    corners = np.stack([bottom * width + right, top * width + left, bottom * width + left, top * width + right])
-    mean, power = (
-        (at[0] + at[1] - at[2] - at[3]) / (sides[:, 0] * sides[:, 1])
-        for at in (table.ravel()[corners] for table in cv2.integral2(cut))
-    )
+    at = np.rint(points.T).astype(np.intp)
+    low = np.minimum(np.maximum(at - _LK_REACH, 0), CROP_SIZE - 1)
+    high = np.minimum(np.maximum(at + (_LK_REACH + 1), 1), CROP_SIZE)
+    # Summed up only where the points are.
+    first, end = np.minimum.reduce(low, axis=1), np.maximum.reduce(high, axis=1)
+    tables = cv2.integral2(cut[first[1] : end[1], first[0] : end[0]])
+    (left, top), (right, bottom) = low - first[:, None], high - first[:, None]
+    width, area = end[0] - first[0] + 1, (right - left) * (bottom - top)
+    top, bottom = top * width, bottom * width
+    corners = np.stack([bottom + right, top + left, bottom + left, top + right])
+    mean, power = ((at[0] + at[1] - at[2] - at[3]) / area for at in (table.ravel().take(corners) for table in tables))
     return np.maximum(_LK_ERROR_FLOOR, _LK_ERROR_LIMIT * np.sqrt(np.maximum(power - mean**2, 0.0)))
 
 
@@ -329,9 +329,10 @@ class FlowTracker:
         self._follow(due, frame.time, cut, start)
         self._grays.append(frame.gray)
         self._cuts.append(cut)
-        limit = _error_limits(cut, start)
-        reference = np.array([(frame.time, frame.time, iod, samples, start, start, limit, True)], _REFERENCE)
-        self._references = np.concatenate([self._references, reference])
+        # Not `np.concatenate`, which compares all fields of both by name first.
+        known, self._references = self._references, np.empty(len(self._references) + 1, _REFERENCE)
+        self._references[:-1] = known
+        self._references[-1] = (frame.time, frame.time, iod, samples, start, start, _error_limits(cut, start), True)
         return [*motions, self._motion(np.append(due, len(self._references) - 1))]
 
     def catch_up(self) -> list[FrameMotion]:
@@ -369,7 +370,7 @@ class FlowTracker:
 
     def _aim(self, mesh: np.ndarray, iod: float) -> None:
         """Move the window when the face has strayed, and cut every picture in reach anew."""
-        centre = mesh.mean(0)
+        centre = np.add.reduce(mesh, axis=0) / len(mesh)
         if self._window is not None and self._window.holds(centre, iod):
             return
         known = self._references

@@ -13,6 +13,9 @@ MOST_PIXELS = 4096 * 2304
 # Formats whose first plane is the brightness of each pixel, a byte; in the latter always over the full range.
 _FULL_RANGE = frozenset({"yuvj420p", "yuvj422p", "yuvj444p"})
 _BRIGHTNESS_FIRST = _FULL_RANGE | {"yuv420p", "yuv422p", "yuv444p", "nv12", "nv21"}
+# Black is stored as 16 and white as 235: a factor and what is added. No level comes so near to a half that it mattered
+# how this is rounded.
+_TO_FULL_RANGE = np.array([[255 / 219, -16 * 255 / 219]])
 _EXIF_ORIENTATION = 0x0112
 # EXIF orientations 2 to 8 as in `display_matrix`.
 _EXIF_MATRICES = {
@@ -54,8 +57,7 @@ def brightness(frame: av.VideoFrame) -> np.ndarray:
     stored = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
     if frame.format.name in _FULL_RANGE or frame.color_range == ColorRange.JPEG:
         return stored.copy()
-    # Black is stored as 16 and white as 235.
-    return cv2.convertScaleAbs(cv2.subtract(stored, 16), alpha=255 / 219)
+    return cv2.transform(stored, _TO_FULL_RANGE)
 
 
 def display_matrix(frame: av.VideoFrame, image: bytes | None = None) -> np.ndarray | None:

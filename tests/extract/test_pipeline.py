@@ -285,7 +285,8 @@ def test_nothing_reaches_stdout_or_stderr(clip):
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_in_background_keeps_order_and_bounds_its_lead():
+@pytest.mark.parametrize(("depth", "together"), [(3, 1), (8, 4), (3, 2), (1, 4)])
+def test_in_background_keeps_order_and_bounds_its_lead(depth, together):
     made = []
 
     def numbers():
@@ -293,28 +294,46 @@ def test_in_background_keeps_order_and_bounds_its_lead():
             made.append(i)
             yield i
 
-    items = in_background(numbers(), depth=3)
+    items = in_background(numbers(), depth=depth, together=together)
     assert next(items) == 0
     time.sleep(0.2)
-    assert len(made) <= 6
+    assert len(made) <= depth + together
     assert list(items) == list(range(1, 200))
     assert stage_threads() == []
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), SystemExit(3), KeyboardInterrupt()])
-def test_in_background_passes_errors_on(error):
+@pytest.mark.parametrize("together", [1, 3])
+def test_in_background_passes_errors_on_behind_what_was_made(error, together):
     def failing():
-        yield 1
+        yield from range(7)
         raise error
 
     received = []
     with pytest.raises(type(error)):
-        received.extend(in_background(failing()))
-    assert received == [1]
+        received.extend(in_background(failing(), together=together))
+    assert received == list(range(7))
     assert stage_threads() == []
 
 
-def test_in_background_closes_the_producer_of_an_impatient_reader():
+def test_in_background_hands_over_one_by_one_where_that_is_asked():
+    """A reader is not kept waiting for an item that has been made."""
+    more = threading.Event()
+
+    def slow():
+        yield 1
+        more.wait(10)
+        yield 2
+
+    items = in_background(slow())
+    assert next(items) == 1
+    assert not more.is_set()
+    more.set()
+    assert list(items) == [2]
+
+
+@pytest.mark.parametrize("together", [1, 2])
+def test_in_background_closes_the_producer_of_an_impatient_reader(together):
     closed = threading.Event()
 
     def endless():
@@ -324,7 +343,7 @@ def test_in_background_closes_the_producer_of_an_impatient_reader():
         finally:
             closed.set()
 
-    items = in_background(endless(), depth=2)
+    items = in_background(endless(), depth=2, together=together)
     next(items)
     items.close()
     assert closed.is_set()

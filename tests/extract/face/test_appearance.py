@@ -5,7 +5,7 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from facespot.extract.face.appearance import appearance, resemblance
+from facespot.extract.face.appearance import _BROAD, _DARK, _FINE, _skin, appearance, resemblance
 from facespot.extract.face.detection import FaceCheck, FaceFinder
 from facespot.extract.face.subjects import _SAME_LOOKS
 from places import SHARED
@@ -74,3 +74,17 @@ def test_different_people_are_told_apart(read):
     pictures = [astronaut(), *(cv2.imread(str(path))[..., ::-1] for path in PORTRAITS)]
     views = [appearance(*read(np.ascontiguousarray(picture))) for picture in pictures]
     assert max(resemblance(a, b) for a, b in itertools.combinations(views, 2)) < _SAME_LOOKS
+
+
+@pytest.mark.parametrize("blur", [_FINE, _BROAD])
+@pytest.mark.parametrize("centre", [(128, 128), (20, 240), (-40, 128), (300, 300)], ids=str)
+def test_blurred_where_it_is_read_is_as_if_all_were_blurred(blur, centre):
+    """Also at the edge of the picture and for points beyond it."""
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (256, 256, 3), np.uint8)
+    points = rng.normal((*centre, 0), (20, 20, 5), (50, 3)).astype(np.float32)
+    at = points[:, None, :2]
+    all_blurred = cv2.GaussianBlur(rgb, (0, 0), blur)
+    seen = cv2.remap(all_blurred, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]
+    brightness = np.log(seen.astype(np.float64) + _DARK).mean(1)
+    np.testing.assert_allclose(_skin(rgb, points, blur)[:, 0], brightness, rtol=0, atol=1e-12)

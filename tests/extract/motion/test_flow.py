@@ -6,6 +6,9 @@ import cv2
 import numpy as np
 import pytest
 from facespot.extract.motion.flow import (
+    _LK_ERROR_FLOOR,
+    _LK_ERROR_LIMIT,
+    _LK_REACH,
     CROP_SIZE,
     FLOW_METHODS,
     HORIZON_S,
@@ -14,6 +17,7 @@ from facespot.extract.motion.flow import (
     TRACKED_ANCHORS,
     CropWindow,
     FlowTracker,
+    _error_limits,
     eye_distance,
     sample_points,
 )
@@ -219,6 +223,20 @@ def test_odd_steps_are_the_mean_of_their_neighbours():
     for row in rows[8:24]:
         np.testing.assert_allclose(row.snippet[1:-1:2], (row.snippet[:-2:2] + row.snippet[2::2]) / 2, atol=1e-6)
     assert np.abs(rows[8].snippet[:, BROW]).max() * IOD > 1.5
+
+
+def test_what_a_track_may_differ_by_goes_by_the_contrast_around_its_point():
+    """Also where the square around it reaches over the edge of the cut, and for points beyond it."""
+    rng = np.random.default_rng(0)
+    cut = np.clip(rng.normal(128, np.linspace(2, 60, CROP_SIZE), (CROP_SIZE, CROP_SIZE)), 0, 255).astype(np.uint8)
+    points = rng.uniform(-20, CROP_SIZE + 20, (80, 2)).astype(np.float32)
+    limits = _error_limits(cut, points)
+    for (x, y), limit in zip(np.rint(points).astype(int), limits, strict=True):
+        left, top = np.clip([x - _LK_REACH, y - _LK_REACH], 0, CROP_SIZE - 1)
+        right, bottom = np.clip([x + _LK_REACH + 1, y + _LK_REACH + 1], 1, CROP_SIZE)
+        contrast = cut[top:bottom, left:right].std()
+        assert limit == pytest.approx(max(_LK_ERROR_FLOOR, _LK_ERROR_LIMIT * contrast), abs=1e-6)
+    assert len(set(limits.tolist())) > 40
 
 
 def test_unknown_method_is_refused():

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from facespot.errors import NotAVideoError, VideoNotFoundError
 from facespot.extract.reading.clock import Clock
-from facespot.extract.reading.pictures import MOST_PIXELS, fitting_size
+from facespot.extract.reading.pictures import MOST_PIXELS, brightness, fitting_size
 from facespot.extract.reading.video import _limit_threads, open_video
 from facespot.extract.reading.wholeness import missing_end
 from facespot.extract.timebase import Timebase
@@ -543,3 +543,12 @@ def test_real_clips(clip, n_frames, last_s):
     assert len(frames) == n_frames
     assert frames[-1].time == pytest.approx(last_s, abs=0.01)
     assert not stream.damaged
+
+
+@pytest.mark.parametrize("width", [256, 250], ids=["whole", "with room behind each row"])
+def test_every_stored_brightness_becomes_the_nearest_level(width):
+    levels = np.tile(np.arange(width, dtype=np.uint8), (16, 1))
+    frame = av.VideoFrame.from_ndarray(np.concatenate([levels, np.full((8, width), 128, np.uint8)]), format="yuv420p")
+    black, white = 16, 235
+    exact = [round(Fraction(255 * (level - black), white - black)) for level in range(width)]
+    np.testing.assert_array_equal(brightness(frame), np.tile(np.clip(exact, 0, 255), (16, 1)))
