@@ -23,7 +23,7 @@ LABORATORY_SHARE = 0.3
 # Of the other clips, those of silent faces that show little and slowly; more than half of them have a good camera.
 CALM_SHARE = 0.2
 _CALM_FILMED_WELL = 0.6
-# And those in which nothing is an expression, beside what is empty by chance: half of them people who talk.
+# And those in which nothing is an expression, beside what is empty by chance: most of them people who talk.
 QUIET_SHARE = 0.18
 _QUIET_SPEECH = 0.6
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
+from scipy.special import expit
 
 from ...extract.features import SNIPPET_REACH, SNIPPET_STEPS
 from ...extract.motion.alignment import ANCHOR_MESH_POINTS, remove_head_motion
@@ -136,7 +137,7 @@ def occlusion(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
         hides = np.clip(2 - far / rng.uniform(0.15, 0.5), 0, 1)
         at, length = int(rng.integers(-20, n)), int(np.exp(rng.uniform(np.log(8), np.log(150))))
         t = np.arange(n)
-        there = 1 / (1 + np.exp(-(t - at) / rng.uniform(0.7, 3))) - 1 / (1 + np.exp(-(t - at - length) / 2.0))
+        there = expit((t - at) / rng.uniform(0.7, 3)) - expit((t - at - length) / 2.0)
         size = np.exp(rng.uniform(np.log(0.01), np.log(0.12)))
         moved = size * there[:, None] * (rng.normal(size=2) + 0.7 * _wander(n, rng.uniform(2, 20), rng, 2))
     return moved, hides

@@ -306,7 +306,7 @@ def test_brightness_is_settled_most_of_the_time():
     assert 0.3 < unsettled.max() < 3
 
 
-def test_one_clip_in_seven_outside_the_laboratory_is_meant_to_be_empty(monkeypatch):
+def test_some_clips_outside_the_laboratory_are_meant_to_be_empty(monkeypatch):
     monkeypatch.setattr(corpus, "observe", lambda *_, **__: None)
     quiet = 0
     for seed in range(100):
