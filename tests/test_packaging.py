@@ -74,13 +74,18 @@ def test_every_package_folder_is_packaged():
     )
 
 
-def test_every_page_is_packaged():
+def test_everything_a_package_reads_is_packaged():
     setuptools = PROJECT["tool"]["setuptools"]
+    found = 0
     for package in setuptools["packages"]:
         folder = ROOT.joinpath(*package.split(".")[1:])
         patterns = setuptools["package-data"].get(package, [])
-        for page in (p for ending in ("html", "css", "js") for p in folder.glob(f"*.{ending}")):
-            assert any(page.match(pattern) for pattern in patterns), page
+        for data in (
+            p for ending in ("html", "css", "js", "j2", "json", "safetensors") for p in folder.glob(f"*.{ending}")
+        ):
+            assert any(data.match(pattern) for pattern in patterns), data
+            found += 1
+    assert found > 5
 
 
 def test_the_weights_of_every_model_are_packaged():
