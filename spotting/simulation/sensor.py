@@ -17,6 +17,7 @@ from ...extract.options import ExtractOptions
 from ...extract.regions import EYE_LIDS, KEPT_INDEX, ROI_NAMES
 from ...extract.timebase import CLOCK_HZ
 from .anatomy import Person, neutral_face, roi_means
+from .response import draw_response
 from .stage import Event, Performance
 
 # Simulated snippets are aligned the way extraction aligns real ones.
@@ -27,6 +28,8 @@ _CORNERS = tuple(i for i, name in enumerate(ROI_NAMES) if name.endswith("mouth_c
 _ALL_READ_FPS = 28.0
 # Shares of clips: in which the mesh hardly sees lids shut, something passes before the face, and pictures are repeated.
 _LIDS_MISSED, _HIDDEN, _REPEATED = 0.35, 0.06, 0.15
+# Share of clips in which the mesh answers as on photographs, and the least part of its answer that does so then.
+_ANSWERED, _LEAST_ANSWERED = 0.75, 0.3
 _LID_ROWS = np.array([KEPT_INDEX[point] for pairs in EYE_LIDS.values() for pair in pairs for point in pair])
 _UPPER_LID_ROWS = np.array([KEPT_INDEX[pair[0]] for pairs in EYE_LIDS.values() for pair in pairs])
 
@@ -184,7 +187,13 @@ def _mesh_landmarks(
     if eyes.random() < _LIDS_MISSED:
         # Glasses, lashes, narrow or shaded eyes: lids that shut are seen to move half the way, or hardly.
         gain[:, _LID_ROWS] *= eyes.uniform(0.05, 1.0)
-    seen = rest + move * gain * length / (length + dead)
+    moved = move * gain * length / (length + dead)
+    (whole,) = rng.spawn(1)
+    if whole.random() < _ANSWERED:
+        # As a whole: with one of the faces it knows, not point by point.
+        share = whole.uniform(_LEAST_ANSWERED, 1.0)
+        moved = (1 - share) * moved + share * draw_response(whole)(move)
+    seen = rest + moved
     # Motion of one part drags its neighbours along (a wide open mouth lowers the cheeks and even the eyes).
     drag = rng.normal(0, 0.045, size=(k, 3)) * rng.random()
     opening = np.linalg.norm(move[:, [KEPT_INDEX[17]], :2], axis=2)[:, :, None]
@@ -387,6 +396,11 @@ def _flow(
     gain = rng.uniform(0.6, 1.05) * rng.normal(1.0, 0.12, size=(len(ROI_NAMES), 1))
     gain[list(_CORNERS)] *= rng.uniform(0.7, 1.0)
     steps[:, :, :10] *= np.clip(gain, 0.35, 1.1)
+    # Windows at the mouth hold parts of its other parts, each with a motion of its own.
+    (beside,) = rng.spawn(1)
+    mixing = beside.normal(0, 0.15 * beside.random(), size=(8, 8))
+    mouth = steps[:, :, 6:10].reshape(*steps.shape[:2], 8)
+    steps[:, :, 6:10] += (mouth @ mixing).reshape(*mouth.shape[:2], 4, 2)
     # Lips that part or fold hide what was tracked: large mouth motion is cut short.
     limit = rng.uniform(0.08, 0.4)
     mouth = steps[:, :, 6:10]
