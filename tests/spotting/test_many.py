@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import facespot
 import pytest
@@ -21,6 +22,11 @@ def folder(tmp_path_factory):
     return folder
 
 
+def rounded(spots):
+    """Sums of the network come in another order with another number of threads."""
+    return [replace(spot, confidence=round(spot.confidence, 4)) for spot in spots]
+
+
 def test_results_come_in_order_and_failures_by_path(folder):
     paths = [folder / "b.mp4", folder / "bad.mp4", folder / "a.mp4"]
     told = {}
@@ -29,7 +35,7 @@ def test_results_come_in_order_and_failures_by_path(folder):
     assert isinstance(batch.failures[str(paths[1])], NotAVideoError)
     assert set(told) == set(map(str, paths))
     alone = facespot.spot(paths[2], min_confidence=0.01, cache=folder / "cache")
-    assert batch.results[1].spots == alone.spots
+    assert rounded(batch.results[1].spots) == rounded(alone.spots)
     assert len(batch.to_frame()) == sum(len(result.spots) for result in batch)
 
 

@@ -120,7 +120,7 @@ def test_moments_outside_the_video_are_refused(spotter, features):
 
 def test_the_shipped_weights_account_for_every_moment():
     spotter = Spotter.load(device="cpu")
-    features, truth = laboratory_clip(2)
+    features, truth = laboratory_clip(6)
     result = spotter.spot(features)
     assert len(result.spots) >= 1
     assert len(truth) >= 1
