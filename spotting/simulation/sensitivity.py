@@ -3,7 +3,8 @@
 The answer depends on the camera, the light, the face and how still it is held, so it is measured on the recording
 itself: simulated expressions of known size and duration are added to its own measured motion where nothing happens, the
 spotter reads the result, and hits are counted by the usual metric. Nothing else of the features changes, so the noise
-in them is the recording's own. What is added is damped at random, as trackers damp what is small (`sensor`).
+in them is the recording's own. What is added is damped at random, as trackers damp what is small, and the mesh answers
+to it as to others (`sensor`).
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from ..spotter import Spotter
 from ..thresholds import Confidence
 from .anatomy import Person, draw_person, neutral_face, roi_means
 from .expressions import draw_expression, envelope
+from .sensor import mesh_answer
 from .stage import MICRO_MAX_TICKS
 
 AMPLITUDES = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1)
@@ -29,18 +31,19 @@ HIT_IOU = 0.5
 _MARGIN = 12  # ticks of neutral face on either side of what is added, also towards what is found
 _SPACING = 45  # further ticks between two additions of one reading, which must not disturb each other
 _QUIET_CONFIDENCE = 0.5  # where the spotter suspects nothing even at this confidence, the face is taken as neutral
-# How much of a small movement shows in flow and in the mesh, as in `sensor`.
-_FLOW_GAIN, _MESH_GAIN = (0.6, 1.05), (0.55, 1.1)
+_FLOW_GAIN = (0.6, 1.05)  # how much of a small movement shows in flow, as in `sensor`
 _RIGID_ROWS = np.array([KEPT_INDEX[p] for p in RIGID_MESH_POINTS])
 
 
 @dataclass(frozen=True)
 class Addition:
-    """One simulated expression in the recording: where it is, and its displacement (T, K, 2) in IOD in the picture."""
+    """One simulated expression in the recording: where it is, and its displacement and what a mesh reports of it, both
+    (T, K, 2) in IOD in the picture."""
 
     truth: Interval
     amplitude: float
     displacement: np.ndarray
+    reported: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ def add_to_features(features: FaceFeatures, additions: Sequence[Addition]) -> Fa
         moved = np.zeros((n, addition.displacement.shape[1], 2), np.float32)
         moved[first : last + 1] = addition.displacement
         iod_px = _iod(landmarks[first : last + 1])
-        landmarks[first : last + 1, :, :2] += addition.displacement * (rng.uniform(*_MESH_GAIN) * iod_px)
+        landmarks[first : last + 1, :, :2] += addition.reported * iod_px
         roi = roi_means(moved) * rng.uniform(*_FLOW_GAIN)
         ticks = np.arange(max(first - SNIPPET_REACH, 0), min(last + SNIPPET_REACH + 1, n))
         start = np.clip(ticks - SNIPPET_REACH, 0, n - 1)
@@ -201,6 +204,9 @@ def _addition(
     hold = 0 if kind == "micro" else int(rng.uniform(0, 0.4) * (ticks - rise))
     curve = envelope(0, rise, hold, ticks - 1, ticks, rng)
     in_head = curve[:, None, None] * field
-    in_picture = np.einsum("nij,nkj->nki", pose[start : start + ticks], in_head)[:, :, :2]
+    moved, reported = (
+        np.einsum("nij,nkj->nki", pose[start : start + ticks], motion)[:, :, :2].astype(np.float32)
+        for motion in (in_head, mesh_answer(in_head, rng))
+    )
     truth = Interval(start, start + int(np.argmax(curve)), start + ticks - 1, kind)
-    return Addition(truth, amplitude, in_picture.astype(np.float32))
+    return Addition(truth, amplitude, moved, reported)

@@ -164,6 +164,27 @@ def _autoregressive(n: int, tau: float, shape: tuple[int, ...], rng: np.random.G
     return lfilter([np.sqrt(1 - a * a)], [1, -a], noise, axis=0)
 
 
+def mesh_answer(move: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What a face mesh reports of a movement (n, K, 3) of the skin, in IOD and in the head's frame, but for its errors:
+    a part of it, where it is and elsewhere."""
+    k = move.shape[1]
+    length = np.linalg.norm(move, axis=2, keepdims=True)
+    # A regressor trained on whole faces under-reports small motions and pulls large ones towards the mean face.
+    dead = rng.uniform(0.0, 0.02)
+    gain = rng.uniform(0.55, 1.1) * rng.normal(1.0, 0.15, size=(1, k, 1))
+    (eyes,) = rng.spawn(1)
+    if eyes.random() < _LIDS_MISSED:
+        # Glasses, lashes, narrow or shaded eyes: lids that shut are seen to move half the way, or hardly.
+        gain[:, _LID_ROWS] *= eyes.uniform(0.05, 1.0)
+    pointwise = move * gain * length / (length + dead)
+    (whole,) = rng.spawn(1)
+    if whole.random() >= _ANSWERED:
+        return pointwise
+    # With one of the faces it knows, not point by point.
+    share = whole.uniform(_LEAST_ANSWERED, 1.0)
+    return (1 - share) * pointwise + share * draw_response(whole)(move)
+
+
 def _mesh_landmarks(
     true: np.ndarray,
     rest: np.ndarray,
@@ -179,21 +200,7 @@ def _mesh_landmarks(
     angles, shift, log_scale = head
     n, k, _ = true.shape
     move = true - rest
-    length = np.linalg.norm(move, axis=2, keepdims=True)
-    # A regressor trained on whole faces under-reports small motions and pulls large ones towards the mean face.
-    dead = rng.uniform(0.0, 0.02)
-    gain = rng.uniform(0.55, 1.1) * rng.normal(1.0, 0.15, size=(1, k, 1))
-    (eyes,) = rng.spawn(1)
-    if eyes.random() < _LIDS_MISSED:
-        # Glasses, lashes, narrow or shaded eyes: lids that shut are seen to move half the way, or hardly.
-        gain[:, _LID_ROWS] *= eyes.uniform(0.05, 1.0)
-    moved = move * gain * length / (length + dead)
-    (whole,) = rng.spawn(1)
-    if whole.random() < _ANSWERED:
-        # As a whole: with one of the faces it knows, not point by point.
-        share = whole.uniform(_LEAST_ANSWERED, 1.0)
-        moved = (1 - share) * moved + share * draw_response(whole)(move)
-    seen = rest + moved
+    seen = rest + mesh_answer(move, rng)
     # Motion of one part drags its neighbours along (a wide open mouth lowers the cheeks and even the eyes).
     drag = rng.normal(0, 0.045, size=(k, 3)) * rng.random()
     opening = np.linalg.norm(move[:, [KEPT_INDEX[17]], :2], axis=2)[:, :, None]
