@@ -64,7 +64,7 @@ def test_no_two_faces_are_answered_alike_and_a_seed_always_alike(responses):
 
 @pytest.mark.parametrize(("share", "spreads"), [(0.0, False), (1.0, True)])
 def test_in_such_clips_a_movement_of_the_mouth_shows_elsewhere_too(monkeypatch, share, spreads):
-    """A clip in which the left corner of the mouth alone moves: what do the brow's channels take from it?"""
+    """One corner of the mouth is drawn down: how much of that is read at the other?"""
     monkeypatch.setattr(sensor, "_ANSWERED", share)
     monkeypatch.setattr(sensor, "_LEAST_ANSWERED", 1.0)
     person = draw_person(np.random.default_rng(4))
