@@ -2,8 +2,8 @@
 
 A face mesh is a regressor: whatever the skin does, it answers with one of the shapes it has learnt. Measured on
 photographs whose skin was moved in known ways (`benchmarks/mesh_response.py`), twenty shapes hold all of an answer that
-follows from the movement. Corners of the mouth are seen to move by two thirds, brows by a third or half, raised cheeks
-hardly, and an answer has a good part in places that did not move at all. Which part differs from face to face.
+follows from the movement. Corners of the mouth are seen to move by half to three quarters, brows by an eighth to two
+thirds, raised cheeks hardly, and a good part of an answer is something else. What it is differs from face to face.
 """
 
 from functools import cache
