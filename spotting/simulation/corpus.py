@@ -1,6 +1,6 @@
 """A corpus of simulated clips to learn from: features, truth and lengths, reproducible clip by clip from one seed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from ...extract.features import SNIPPET_STEPS
 from ...extract.motion.geometry import GEOMETRY_CHANNELS, geometry_channels
 from ...extract.regions import ROI_NAMES
 from ...processes import process_pool
-from .anatomy import draw_person
+from .anatomy import Person, draw_person
 from .sensor import Observation, observe
 from .stage import Event, Performance
 from .timeline import perform
@@ -46,10 +46,53 @@ class ClipBatch:
     def ticks(self) -> int:
         return self.snippets.shape[1]
 
+    @classmethod
+    def joined(cls, parts: Sequence["ClipBatch"]) -> "ClipBatch":
+        """All clips of several batches of one length, in their order."""
+        snippets, geometry, intensity, speaking = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("snippets", "geometry", "intensity", "speaking")
+        )
+        return cls(snippets, geometry, intensity, [events for part in parts for events in part.events], speaking)
+
+
+# Snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events, speaking (T,) bool.
+Clip = tuple[np.ndarray, np.ndarray, np.ndarray, list[Event], np.ndarray]
+
+
+def batch_clips(ticks: int, clips: Iterable[Clip]) -> ClipBatch:
+    """Clips of T ticks, none or more, as a batch."""
+    clips = list(clips)
+    n = len(clips)
+    batch = ClipBatch(
+        np.empty((n, ticks, SNIPPET_STEPS, len(ROI_NAMES), 2), np.float16),
+        np.empty((n, ticks, len(GEOMETRY_CHANNELS)), np.float16),
+        np.empty((n, ticks), np.float16),
+        [],
+        np.empty((n, ticks), bool),
+    )
+    for i, (snippets, geometry, intensity, events, speaking) in enumerate(clips):
+        batch.snippets[i], batch.geometry[i], batch.intensity[i] = snippets, geometry, intensity
+        batch.speaking[i] = speaking
+        batch.events.append(events)
+    return batch
+
 
 def clip_counts(clips: int) -> dict[int, int]:
     """How many clips of each length make up a corpus of about `clips`."""
     return {ticks: max(1, round(clips * share)) for ticks, share in CLIP_TICKS.items()}
+
+
+def draw_performance(
+    ticks: int, rng: np.random.Generator, laboratory_share: float, quiet_share: float
+) -> tuple[Person, Performance, bool, bool]:
+    """Somebody, what happens in their clip, whether it is of a laboratory, and whether of a calm face elsewhere."""
+    person = draw_person(rng)
+    laboratory = bool(rng.random() < laboratory_share)
+    kind = 1.0 if laboratory else rng.random()
+    calm, quiet = kind < CALM_SHARE, CALM_SHARE <= kind < CALM_SHARE + quiet_share
+    silence = {"busy": 0.0, "speech": _QUIET_SPEECH} if quiet else {}
+    return person, perform(person, ticks, rng, laboratory=laboratory, calm=calm, **silence), laboratory, calm
 
 
 def film_clip(
@@ -58,40 +101,22 @@ def film_clip(
     """What happens in one clip of T ticks, and what the pipeline would have cached of it. quiet_share: of the clips
     outside of the laboratory, those in which nothing is an expression."""
     rng = np.random.default_rng(seed)
-    person = draw_person(rng)
-    laboratory = bool(rng.random() < laboratory_share)
-    kind = 1.0 if laboratory else rng.random()
-    calm, quiet = kind < CALM_SHARE, CALM_SHARE <= kind < CALM_SHARE + quiet_share
-    silence = {"busy": 0.0, "speech": _QUIET_SPEECH} if quiet else {}
-    performance = perform(person, ticks, rng, laboratory=laboratory, calm=calm, **silence)
+    person, performance, laboratory, calm = draw_performance(ticks, rng, laboratory_share, quiet_share)
     filmed_well = laboratory or (calm and bool(rng.random() < _CALM_FILMED_WELL))
     return performance, observe(person, performance, rng, laboratory=filmed_well)
 
 
 def simulate_clip(
     ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE, quiet_share: float = QUIET_SHARE
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Event], np.ndarray]:
-    """One clip of T ticks: snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events, speaking (T,)
-    bool."""
+) -> Clip:
+    """One clip of T ticks."""
     performance, seen = film_clip(ticks, seed, laboratory_share, quiet_share)
     geometry = geometry_channels(seen.landmarks, [(0, ticks)])
     return seen.snippets, geometry, performance.intensity, performance.events, performance.speaking
 
 
 def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: float, quiet_share: float) -> ClipBatch:
-    n = len(seeds)
-    batch = ClipBatch(
-        np.empty((n, ticks, SNIPPET_STEPS, len(ROI_NAMES), 2), np.float16),
-        np.empty((n, ticks, len(GEOMETRY_CHANNELS)), np.float16),
-        np.empty((n, ticks), np.float16),
-        [],
-        np.empty((n, ticks), bool),
-    )
-    for i, seed in enumerate(seeds):
-        clip = simulate_clip(ticks, seed, laboratory_share, quiet_share)
-        batch.snippets[i], batch.geometry[i], batch.intensity[i], events, batch.speaking[i] = clip
-        batch.events.append(events)
-    return batch
+    return batch_clips(ticks, (simulate_clip(ticks, seed, laboratory_share, quiet_share) for seed in seeds))
 
 
 def _chunks(counts: Mapping[int, int], seed: int, size: int) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
@@ -119,14 +144,4 @@ def simulate_corpus(
     else:
         with process_pool(workers) as pool:
             parts = list(pool.map(_simulate_many, *zip(*jobs, strict=True)))
-    corpus = {}
-    for ticks in counts:
-        mine = [part for part in parts if part.ticks == ticks]
-        corpus[ticks] = ClipBatch(
-            np.concatenate([p.snippets for p in mine]),
-            np.concatenate([p.geometry for p in mine]),
-            np.concatenate([p.intensity for p in mine]),
-            [events for p in mine for events in p.events],
-            np.concatenate([p.speaking for p in mine]),
-        )
-    return corpus
+    return {ticks: ClipBatch.joined([part for part in parts if part.ticks == ticks]) for ticks in counts}
