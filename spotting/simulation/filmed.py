@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
-from ...errors import FacespotError
+from ...errors import NoFaceError
+from ...extract.features import FaceFeatures
 from ...extract.motion.geometry import geometry_channels
 from ...extract.pipeline import extract_features
 from ...processes import process_pool
@@ -21,6 +22,7 @@ from .camera import SceneOptions
 from .corpus import QUIET_SHARE, Clip, ClipBatch, batch_clips, draw_performance
 from .faces import close_up, draw_face, photographs
 from .recording import draw_scene, film
+from .stage import Performance
 from .still import Still
 
 # Ticks of a clip -> share of all clips; lengths of `corpus.CLIP_TICKS`.
@@ -47,20 +49,27 @@ def draw_close_scene(rng: np.random.Generator, laboratory: bool, lively: bool) -
     return replace(scene, face_width=width, fps=float(rng.choice(_FRAME_RATES)))
 
 
-def filmed_clip(ticks: int, seed: tuple[int, ...]) -> Clip | None:
-    """One clip of T ticks as `corpus.simulate_clip` gives it; None where the face was not seen in all of it."""
-    rng = np.random.default_rng(seed)
-    try:
-        still = draw_face(_stills(), rng)
-    except FacespotError:
-        return None
-    _, performance, laboratory, calm = draw_performance(ticks, rng, _LABORATORY_SHARE, QUIET_SHARE)
+def film_closely(
+    still: Still, performance: Performance, laboratory: bool, calm: bool, rng: np.random.Generator
+) -> FaceFeatures:
+    """Features of this face in a performance of `corpus.draw_performance`, in a picture that holds little else."""
     lively = not laboratory and not calm and bool(rng.random() < _LIVELY)
     scene = draw_close_scene(rng, laboratory, lively)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         film(still, performance, path, scene, rng, crf=float(rng.uniform(*_CRF)), quick=True)
-        seen = extract_features(path)
+        return extract_features(path)
+
+
+def filmed_clip(ticks: int, seed: tuple[int, ...]) -> Clip | None:
+    """One clip of T ticks as `corpus.simulate_clip` gives it; None where the face was not seen in all of it."""
+    rng = np.random.default_rng(seed)
+    try:
+        still = draw_face(_stills(), rng)
+    except NoFaceError:
+        return None
+    _, performance, laboratory, calm = draw_performance(ticks, rng, _LABORATORY_SHARE, QUIET_SHARE)
+    seen = film_closely(still, performance, laboratory, calm, rng)
     if seen.timebase.n_ticks < ticks - 1 or len(seen.segments()) != 1:
         return None
     geometry = geometry_channels(seen.landmarks, seen.segments())
