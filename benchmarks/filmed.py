@@ -1,43 +1,74 @@
-"""Score weights on short clips of other faces, filmed as those that the weights learn from are.
+"""Score weights on many short videos: performances as the simulator draws them today, by other faces, through pixels.
 
     python benchmarks/filmed.py --faces portraits/ --clips 40 [--weights FILE]...
 
-The faces of the folder take turns: so many clips of a laboratory, and as many of calm, lively and talking people
-(`spotting.simulation.filmed`), 12 seconds each. A row for each file of weights and kind of clip.
+The faces of the folder take turns: so many clips of a laboratory, and as many of calm, lively and talking people, 12
+seconds each. `rendered.py` has fewer and longer ones, kept as files. Each file of weights has a row for each kind.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import cv2
 import numpy as np
 from facespot.benchmarks.rendered import load_faces
 from facespot.extract.features import FaceFeatures
+from facespot.extract.pipeline import extract_features
 from facespot.processes import process_pool, usable_cores
 from facespot.spotting.intervals import Interval
 from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
+from facespot.spotting.simulation.camera import SceneOptions
 from facespot.spotting.simulation.corpus import QUIET_SHARE, draw_performance
-from facespot.spotting.simulation.faces import close_up
-from facespot.spotting.simulation.filmed import film_closely
-from facespot.spotting.simulation.still import Still
+from facespot.spotting.simulation.recording import draw_scene, film
+from facespot.spotting.simulation.still import Still, load_still
 from facespot.spotting.spotter import Spotter
 
 KINDS = ("laboratory", "anywhere")
 TICKS = 360
-_SEED = 777
+AROUND = 3.6  # IOD kept around a face
+LIVELY = 0.5  # of those who are neither calm nor in a laboratory
+IOD, LABORATORY_IOD = (45.0, 115.0), (70.0, 120.0)  # pixels
+FACE_WIDTH = (0.26, 0.36)  # IOD as a share of the picture: little around the face means little to render
+BLOCK = 64  # pixels; of pictures of other sizes x264 makes another file every time
+FRAME_RATES = (25.0, 30.0, 30.0, 30.0, 30.0, 60.0)
+CRF = (14.0, 28.0)  # of H.264, from next to lossless to visibly coarse
+SEED = 777
+
+
+def close_up(still: Still) -> Still:
+    """The same face with little around it."""
+    centre, reach = still.landmarks[:468, :2].mean(axis=0), AROUND * still.iod
+    x0, y0 = np.maximum((centre - reach).astype(int), 0)
+    x1, y1 = np.minimum((centre + reach).astype(int) + 1, still.image.shape[1::-1])
+    return load_still(np.ascontiguousarray(still.image[y0:y1, x0:x1]))
+
+
+def draw_close_scene(rng: np.random.Generator, laboratory: bool, lively: bool) -> SceneOptions:
+    """How a clip is filmed: `draw_scene` with the face filling more of a smaller picture."""
+    iod = np.exp(rng.uniform(*np.log(LABORATORY_IOD if laboratory else IOD)))
+    side = BLOCK * max(round(iod / rng.uniform(*FACE_WIDTH) / BLOCK), 2)
+    scene = draw_scene(rng, (side, side), lively)
+    return replace(scene, face_width=iod / side, fps=float(rng.choice(FRAME_RATES)))
 
 
 def film_one(still: Still, number: int, kind: int) -> tuple[str, FaceFeatures, list[Interval]]:
     """Kind, features and truth of one clip; of a laboratory's, one with an expression."""
     cv2.setNumThreads(1)
-    rng = np.random.default_rng((_SEED, number, kind))
+    rng = np.random.default_rng((SEED, number, kind))
     shares = (1.0, 0.0) if kind == 0 else (0.0, QUIET_SHARE)
     while True:
         _, performance, laboratory, calm = draw_performance(TICKS, rng, *shares)
         if performance.events or not laboratory:
             break
-    features = film_closely(still, performance, laboratory, calm, rng)
+    lively = not laboratory and not calm and bool(rng.random() < LIVELY)
+    scene = draw_close_scene(rng, laboratory, lively)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        film(still, performance, path, scene, rng, crf=float(rng.uniform(*CRF)))
+        features = extract_features(path)
     return KINDS[kind], features, [Interval(e.onset, e.apex, e.offset, e.type) for e in performance.events]
 
 
@@ -52,13 +83,12 @@ def film_all(faces: list[Still], clips: int) -> Iterator[tuple[str, FaceFeatures
 @click.option(
     "--faces",
     "folder",
-    required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="folder of face pictures",
+    help="folder of face pictures  [default: the astronaut of scikit-image]",
 )
-@click.option("--clips", default=40, show_default=True, help="of each kind")
+@click.option("--clips", type=click.IntRange(1), default=40, show_default=True, help="of each kind")
 @click.option("--weights", multiple=True, type=click.Path(path_type=Path), help="other weights than the shipped ones")
-def main(folder: Path, clips: int, weights: tuple[Path, ...]) -> None:
+def main(folder: Path | None, clips: int, weights: tuple[Path, ...]) -> None:
     faces = [close_up(still) for still in load_faces(folder).values()]
     if not faces:
         raise click.ClickException(f"{folder}: no face")
@@ -69,8 +99,8 @@ def main(folder: Path, clips: int, weights: tuple[Path, ...]) -> None:
             found, _ = spotter.intervals(features)
             totals[name, kind] += count(judge(VideoIntervals(truth, found)))
     for (name, kind), total in totals.items():
-        figures = (f"{word} {c.f1:.3f} {c}" for word, c in (("macro", total.macro), ("micro", total.micro)))
-        click.echo(f"{name}, {kind}: {total.overall.f1:.3f} {total.overall}; {'; '.join(figures)}")
+        types = "; ".join(f"{word} {c.f1:.3f} {c}" for word, c in (("macro", total.macro), ("micro", total.micro)))
+        click.echo(f"{name}, {kind}: {total.overall.f1:.3f} {total.overall}; {types}")
 
 
 if __name__ == "__main__":

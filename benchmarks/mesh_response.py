@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 import cv2
+import matplotlib
 import numpy as np
 from facespot.benchmarks.rendered import load_faces
 from facespot.extract.face.mesh_reader import MeshReader
@@ -26,13 +27,13 @@ from facespot.extract.regions import KEPT_INDEX, KEPT_MESH_POINTS, RIGID_MESH_PO
 from facespot.spotting.simulation.anatomy import au_field, draw_person, neutral_face, random_field, roi_means
 from facespot.spotting.simulation.camera import SceneOptions
 from facespot.spotting.simulation.expressions import draw_expression
-from facespot.spotting.simulation.faces import photographs
 from facespot.spotting.simulation.recording import fit_to_still
 from facespot.spotting.simulation.render import Camera
 from facespot.spotting.simulation.response import Response
-from facespot.spotting.simulation.still import Still
+from facespot.spotting.simulation.still import Still, load_still
 from facespot.spotting.simulation.warp import FaceWarp, HeadPose
 from safetensors.numpy import save_file
+from skimage import data
 
 SIDE, FACE_WIDTH = 304, 0.34  # pictures in pixels, and the inter-ocular distance as a part of their width
 AT_REST, MOVED = 40, 2600  # pictures
@@ -152,7 +153,8 @@ def agreement(said: np.ndarray, answers: Answers) -> tuple[float, float]:
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--faces", type=click.Path(exists=True, file_okay=False, path_type=Path), help="folder of face pictures")
 def main(out: Path, faces: Path | None) -> None:
-    stills = photographs()
+    hopper = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+    stills = {"astronaut": load_still(data.astronaut()), "hopper": load_still(hopper)}
     arrays, responses = {}, {}
     others = {} if faces is None else load_faces(faces)
     for name, still in (stills | others).items():

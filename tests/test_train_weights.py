@@ -14,7 +14,7 @@ SMALL = ContextConfig(width=8, dilations=(1, 2))
 ROUNDS = (
     Round(1, 1, 1e-3, 0, (0, 1)),
     Round(1, 2, 1e-3, 10, (5, 1)),
-    Round(1, 2, 1e-3, 20, (7, 0), filmed=1, averaged=True),
+    Round(1, 2, 1e-3, 20, (7, 0), averaged=True),
 )
 
 
@@ -27,7 +27,6 @@ def make(monkeypatch, tmp_path, one_thread):
     # One short clip is enough, and the same one every time.
     clip = train.simulate_corpus(1, 1)[72]
     monkeypatch.setattr(train, "simulate_corpus", lambda clips, seed, workers, quiet_share: {72: clip})
-    monkeypatch.setattr(train, "filmed_corpus", lambda clips, seed, workers: {72: clip})
 
     def run(*words):
         path = tmp_path / "made.safetensors"

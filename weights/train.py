@@ -23,7 +23,6 @@ from ..models.device import resolve_device
 from ..processes import process_pool, usable_cores
 from ..spotting.learning.from_simulation import SupervisedRecipe, train_supervised
 from ..spotting.simulation.corpus import QUIET_SHARE, ClipBatch, simulate_corpus
-from ..spotting.simulation.filmed import filmed_corpus
 
 # Share of clips with slipping tracks.
 GLITCHES = 0.25
@@ -34,9 +33,9 @@ class Round:
     """Clips and optimiser steps of one round, and its learning rate.
 
     seed: of its clips, counted from that of the run. members: likewise the seed of the first network, and what each
-    further one adds. quiet_share: see `simulate_corpus`. filmed: clips of `filmed_corpus` beside them.
-    averaged: the networks are afterwards the mean of what they were and what they became, weight by weight, which finds
-    better minima than either end (Wortsman et al. 2022, "model soups").
+    further one adds. quiet_share: see `simulate_corpus`. averaged: the networks are afterwards the mean of what they
+    were and what they became, weight by weight, which finds better minima than either end (Wortsman et al. 2022,
+    "model soups").
     """
 
     clips: int
@@ -45,7 +44,6 @@ class Round:
     seed: int
     members: tuple[int, int]
     quiet_share: float = QUIET_SHARE
-    filmed: int = 0
     averaged: bool = False
 
 
@@ -83,12 +81,10 @@ VOTING = {
 
 
 State = Mapping[str, torch.Tensor]
-Corpus = dict[int, ClipBatch]
 
 
 def _train_member(
-    corpus: Corpus,
-    filmed: Corpus,
+    corpus: dict[int, ClipBatch],
     config: ContextConfig,
     recipe: SupervisedRecipe,
     seed: int,
@@ -99,7 +95,7 @@ def _train_member(
 ) -> dict[str, torch.Tensor]:
     torch.set_num_threads(threads)
     started = time.monotonic()
-    for step, terms, network in train_supervised(corpus, config, recipe, seed, device, start, kept, filmed):
+    for step, terms, network in train_supervised(corpus, config, recipe, seed, device, start, kept):
         text = "  ".join(f"{name} {value:.4f}" for name, value in terms.items())
         click.echo(
             f"member {seed}: step {step} of {recipe.steps}, {time.monotonic() - started:.0f} s: {text}", err=True
@@ -109,8 +105,7 @@ def _train_member(
 
 
 def _train_members(
-    corpus: Corpus,
-    filmed: Corpus,
+    corpus: dict[int, ClipBatch],
     config: ContextConfig,
     recipe: SupervisedRecipe,
     seeds: list[int],
@@ -122,33 +117,24 @@ def _train_members(
     cores = usable_cores()
     if device == "cuda" or cores == 1 or len(seeds) == 1:
         for seed, start, state in zip(seeds, starts, kept, strict=True):
-            yield _train_member(corpus, filmed, config, recipe, seed, device, cores, start, state)
+            yield _train_member(corpus, config, recipe, seed, device, cores, start, state)
         return
     workers = min(cores, len(seeds))
     # One thread a member: two trainings side by side use two cores better than one training on both.
     threads = max(cores // workers, 1)
     with process_pool(workers) as pool:
         jobs = [
-            pool.submit(_train_member, corpus, filmed, config, recipe, seed, device, threads, start, state)
+            pool.submit(_train_member, corpus, config, recipe, seed, device, threads, start, state)
             for seed, start, state in zip(seeds, starts, kept, strict=True)
         ]
         for job in jobs:
             yield job.result()
 
 
-def _simulate(clips: int, seed: int, quiet_share: float) -> Corpus:
+def _simulate(clips: int, seed: int, quiet_share: float) -> dict[int, ClipBatch]:
     started = time.monotonic()
     corpus = simulate_corpus(clips, seed, workers=usable_cores(), quiet_share=quiet_share)
     click.echo(f"simulated {sum(map(len, corpus.values()))} clips in {time.monotonic() - started:.0f} s", err=True)
-    return corpus
-
-
-def _film(clips: int, seed: int) -> Corpus:
-    if not clips:
-        return {}
-    started = time.monotonic()
-    corpus = filmed_corpus(clips, seed, workers=usable_cores())
-    click.echo(f"filmed {sum(map(len, corpus.values()))} clips in {time.monotonic() - started:.0f} s", err=True)
     return corpus
 
 
@@ -200,12 +186,11 @@ def main(
         this = ROUNDS[number - 1]
         recipe = SupervisedRecipe(steps=max(round(share * this.steps), 1), glitches=GLITCHES, rate=this.rate)
         corpus = _simulate(max(round(share * this.clips), 1), seed + this.seed, this.quiet_share)
-        filmed = _film(max(round(share * this.filmed), 1) if this.filmed else 0, seed + this.seed)
         # Files beside the output from which an interrupted run goes on.
         places = [output.with_name(f"{output.name}.round{number}.{m}.training.pt") for m in range(len(states))]
         kept += places
         seeds = [seed + this.members[0] + m * this.members[1] for m in range(len(states))]
-        reached = list(_train_members(corpus, filmed, config, recipe, seeds, place, states, places))
+        reached = list(_train_members(corpus, config, recipe, seeds, place, states, places))
         states = [_mean(a, b) if this.averaged and a else b for a, b in zip(states, reached, strict=True)]
     settings, state = pack_ensemble([(config, state) for state in states if state is not None])
     settings["voting"] = VOTING

@@ -50,11 +50,6 @@ class Targets:
         index = torch.from_numpy(rows)
         return Targets(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
-    @classmethod
-    def joined(cls, parts: Sequence["Targets"]) -> "Targets":
-        """The targets of all clips of several, in their order."""
-        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
-
     def to(self, device: torch.device | str) -> "Targets":
         """The same on another device."""
         return Targets(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
@@ -127,7 +122,6 @@ class SupervisedRecipe:
     cosine. average: decay of the moving average of the weights. flow_dropout: share of clips whose flow is zeroed, so
     that geometry is learnt too. gain: spread (natural logarithm) of a random factor on the flow. noise: largest
     standard deviation (IOD) of noise added to it. glitches: share of clips in which tracks slip (`_glitches`).
-    filmed: share of a batch that is of clips read from pictures, where there are some of its length.
     """
 
     steps: int = 6000
@@ -140,7 +134,6 @@ class SupervisedRecipe:
     gain: float = 0.15
     noise: float = 0.001
     glitches: float = 0.0
-    filmed: float = 0.4
 
 
 def _glitches(shape: tuple[int, int], share: float, rng: np.random.Generator) -> np.ndarray:
@@ -198,19 +191,14 @@ def _augment(
 class ClipSampler:
     """Batches of simulated clips, augmented and with slipping tracks.
 
-    corpus: clips by their length in ticks; a length is drawn as often as its share of all ticks. filmed: clips that
-    were read from pictures (`simulation.filmed`); they take a part of the batches of their lengths (`recipe.filmed`).
+    corpus: clips by their length in ticks; a length is drawn as often as its share of all ticks.
     """
 
-    def __init__(
-        self, corpus: Mapping[int, ClipBatch], recipe: SupervisedRecipe, filmed: Mapping[int, ClipBatch] | None = None
-    ):
+    def __init__(self, corpus: Mapping[int, ClipBatch], recipe: SupervisedRecipe):
         self._corpus, self._recipe = corpus, recipe
-        self._filmed = {ticks: batch for ticks, batch in (filmed or {}).items() if ticks in corpus and len(batch)}
-        self._targets, self._filmed_targets = (
-            {ticks: make_targets(batch.events, batch.intensity, batch.speaking) for ticks, batch in clips.items()}
-            for clips in (corpus, self._filmed)
-        )
+        self._targets = {
+            ticks: make_targets(batch.events, batch.intensity, batch.speaking) for ticks, batch in corpus.items()
+        }
         longest = max(max(4 * ticks, recipe.ticks_per_step) for ticks in corpus)
         self._noise = torch.randn(
             2 * longest * SNIPPET_STEPS * len(ROI_NAMES) * 2, generator=torch.Generator().manual_seed(_NOISE_SEED)
@@ -222,22 +210,14 @@ class ClipSampler:
     def draw(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, Tensor, Targets]:
         """Snippets (n, T, 17, 10, 2), geometry (n, T, G) and targets of one batch."""
         ticks = int(rng.choice(self._lengths, p=self._share))
-        n = max(4, self._recipe.ticks_per_step // ticks)
-        n_filmed = int(rng.binomial(n, self._recipe.filmed)) if ticks in self._filmed else 0
-        parts = [(self._corpus[ticks], self._targets[ticks], n - n_filmed)]
-        if n_filmed:
-            parts.append((self._filmed[ticks], self._filmed_targets[ticks], n_filmed))
-        picked = [(batch, goal, np.sort(rng.integers(len(batch), size=count))) for batch, goal, count in parts]
-        snippets, geometry = (
-            torch.from_numpy(
-                np.concatenate([getattr(batch, name)[rows] for batch, _, rows in picked]).astype(np.float32)
-            )
-            for name in ("snippets", "geometry")
-        )
+        batch = self._corpus[ticks]
+        rows = np.sort(rng.integers(len(batch), size=max(4, self._recipe.ticks_per_step // ticks)))
+        snippets = torch.from_numpy(batch.snippets[rows].astype(np.float32))
+        geometry = torch.from_numpy(batch.geometry[rows].astype(np.float32))
         if self._recipe.glitches:
             snippets = snippets + torch.from_numpy(_glitches(snippets.shape[:2], self._recipe.glitches, rng))
         snippets, geometry = _augment(snippets, geometry, self._noise, self._recipe, generator)
-        return snippets, geometry, Targets.joined([goal.pick(rows) for _, goal, rows in picked])
+        return snippets, geometry, self._targets[ticks].pick(rows)
 
 
 def train_supervised(
@@ -248,7 +228,6 @@ def train_supervised(
     device: torch.device | str = "cpu",
     start: Mapping[str, Tensor] | None = None,
     state: Path | None = None,
-    filmed: Mapping[int, ClipBatch] | None = None,
 ) -> Iterator[tuple[int, dict[str, float], ContextSpotter]]:
     """Train one network on simulated clips; yields (step, mean loss terms since the last, averaged network) about a
     hundred times, the last step always among them.
@@ -256,15 +235,14 @@ def train_supervised(
     corpus: clips by their length in ticks. The averaged network (exponential moving average, timm's ModelEmaV3) is the
     one to keep. start: tensors to begin from instead of random ones. state: file to keep the training in whenever it
     yields; one that was interrupted goes on there, yields first what it last yielded, and ends with the same network.
-    filmed: see `ClipSampler`. Same seed and machine, same result. Raises WeightsError as `read_state` for a state that
-    is damaged or another's.
+    Same seed and machine, same result. Raises WeightsError as `read_state` for a state that is damaged or another's.
     """
     from ...models.compat import import_timm
 
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
-    clips = ClipSampler(corpus, recipe, filmed)
+    clips = ClipSampler(corpus, recipe)
     net = ContextSpotter(config).to(device)
     if start is not None:
         net.load_state_dict(start)
@@ -281,7 +259,7 @@ def train_supervised(
     report_every = max(recipe.steps // 100, 1)
     sums: dict[str, float] = {}
     reported = 0
-    identity = "" if state is None else _identity((corpus, filmed or {}), config, recipe, seed, start)
+    identity = "" if state is None else _identity(corpus, config, recipe, seed, start)
     learners = {"network": net, "average": average.module, "optimizer": optimizer}
     if state is not None and state.exists():
         kept = read_state(state, identity, "cpu")
@@ -317,7 +295,7 @@ def train_supervised(
 
 
 def _identity(
-    corpora: Sequence[Mapping[int, ClipBatch]],
+    corpus: Mapping[int, ClipBatch],
     config: ContextConfig,
     recipe: SupervisedRecipe,
     seed: int,
@@ -325,7 +303,7 @@ def _identity(
 ) -> str:
     """Digest of what a training starts from; the clips' curves stand for all that there is of them."""
     digest = hashlib.sha256(json.dumps([asdict(config), asdict(recipe), seed], sort_keys=True).encode())
-    for ticks, batch in (item for corpus in corpora for item in sorted(corpus.items())):
+    for ticks, batch in sorted(corpus.items()):
         digest.update(f"{ticks} {len(batch)}".encode())
         digest.update(np.ascontiguousarray(batch.intensity))
         digest.update(np.ascontiguousarray(batch.speaking))

@@ -1,6 +1,6 @@
 """A corpus of simulated clips to learn from: features, truth and lengths, reproducible clip by clip from one seed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,37 +46,6 @@ class ClipBatch:
     def ticks(self) -> int:
         return self.snippets.shape[1]
 
-    @classmethod
-    def joined(cls, parts: Sequence["ClipBatch"]) -> "ClipBatch":
-        """All clips of several batches of one length, in their order."""
-        snippets, geometry, intensity, speaking = (
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("snippets", "geometry", "intensity", "speaking")
-        )
-        return cls(snippets, geometry, intensity, [events for part in parts for events in part.events], speaking)
-
-
-# Snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events, speaking (T,) bool.
-Clip = tuple[np.ndarray, np.ndarray, np.ndarray, list[Event], np.ndarray]
-
-
-def batch_clips(ticks: int, clips: Iterable[Clip]) -> ClipBatch:
-    """Clips of T ticks, none or more, as a batch."""
-    clips = list(clips)
-    n = len(clips)
-    batch = ClipBatch(
-        np.empty((n, ticks, SNIPPET_STEPS, len(ROI_NAMES), 2), np.float16),
-        np.empty((n, ticks, len(GEOMETRY_CHANNELS)), np.float16),
-        np.empty((n, ticks), np.float16),
-        [],
-        np.empty((n, ticks), bool),
-    )
-    for i, (snippets, geometry, intensity, events, speaking) in enumerate(clips):
-        batch.snippets[i], batch.geometry[i], batch.intensity[i] = snippets, geometry, intensity
-        batch.speaking[i] = speaking
-        batch.events.append(events)
-    return batch
-
 
 def clip_counts(clips: int) -> dict[int, int]:
     """How many clips of each length make up a corpus of about `clips`."""
@@ -108,15 +77,28 @@ def film_clip(
 
 def simulate_clip(
     ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE, quiet_share: float = QUIET_SHARE
-) -> Clip:
-    """One clip of T ticks."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Event], np.ndarray]:
+    """One clip of T ticks: snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events, speaking (T,)
+    bool."""
     performance, seen = film_clip(ticks, seed, laboratory_share, quiet_share)
     geometry = geometry_channels(seen.landmarks, [(0, ticks)])
     return seen.snippets, geometry, performance.intensity, performance.events, performance.speaking
 
 
 def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: float, quiet_share: float) -> ClipBatch:
-    return batch_clips(ticks, (simulate_clip(ticks, seed, laboratory_share, quiet_share) for seed in seeds))
+    n = len(seeds)
+    batch = ClipBatch(
+        np.empty((n, ticks, SNIPPET_STEPS, len(ROI_NAMES), 2), np.float16),
+        np.empty((n, ticks, len(GEOMETRY_CHANNELS)), np.float16),
+        np.empty((n, ticks), np.float16),
+        [],
+        np.empty((n, ticks), bool),
+    )
+    for i, seed in enumerate(seeds):
+        clip = simulate_clip(ticks, seed, laboratory_share, quiet_share)
+        batch.snippets[i], batch.geometry[i], batch.intensity[i], events, batch.speaking[i] = clip
+        batch.events.append(events)
+    return batch
 
 
 def _chunks(counts: Mapping[int, int], seed: int, size: int) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
@@ -144,4 +126,14 @@ def simulate_corpus(
     else:
         with process_pool(workers) as pool:
             parts = list(pool.map(_simulate_many, *zip(*jobs, strict=True)))
-    return {ticks: ClipBatch.joined([part for part in parts if part.ticks == ticks]) for ticks in counts}
+    corpus = {}
+    for ticks in counts:
+        mine = [part for part in parts if part.ticks == ticks]
+        corpus[ticks] = ClipBatch(
+            np.concatenate([p.snippets for p in mine]),
+            np.concatenate([p.geometry for p in mine]),
+            np.concatenate([p.intensity for p in mine]),
+            [events for p in mine for events in p.events],
+            np.concatenate([p.speaking for p in mine]),
+        )
+    return corpus

@@ -111,10 +111,8 @@ def film(
     scene: SceneOptions,
     rng: np.random.Generator,
     crf: float = 21.0,
-    quick: bool = False,
 ) -> RenderedVideo:
-    """Have this face give a performance, and write it to `path` as H.264 of constant quality `crf`. quick: see
-    `FaceWarp`; the encoder, too, takes less time then."""
+    """Have this face give a performance, and write it to `path` as H.264 of constant quality `crf`."""
     n_ticks = len(performance.displacement)
     n_frames = int(np.floor((n_ticks - 1) / CLOCK_HZ * scene.fps + 1e-6)) + 1
     timebase = Timebase(np.arange(n_frames) / scene.fps)
@@ -124,8 +122,7 @@ def film(
         nods = at_frames(performance.nods, timebase)
         tracks.turn[:] += nods[:, :2]
         tracks.head[:, 2] += nods[:, 2]
-    frames = render_frames(still, displacement, scene, rng, tracks, quick)
-    write_video(path, frames, scene.fps, crf=crf, preset="veryfast" if quick else "medium")
+    write_video(path, render_frames(still, displacement, scene, rng, tracks), scene.fps, crf=crf)
     return RenderedVideo(Path(path), tuple(performance.events), timebase, scene)
 
 

@@ -62,14 +62,12 @@ def render_frames(
     scene: SceneOptions,
     rng: np.random.Generator,
     tracks: SceneTracks | None = None,
-    quick: bool = False,
 ) -> Iterator[np.ndarray]:
     """Frames (height, width, 3) uint8 RGB of the still's face, one per row of `displacement`.
 
     displacement: (T, K, 2) of `regions.KEPT_MESH_POINTS` at the frames' times, in IOD, x right and y down, against
     the still. tracks: what head,
-    camera and light do; drawn from `scene` when None. quick: see `FaceWarp`. The same arguments and generator
-    state give the same frames.
+    camera and light do; drawn from `scene` when None. The same arguments and generator state give the same frames.
     Raises ValueError for a displacement of another shape or tracks of another length.
     """
     displacement = np.asarray(displacement, dtype=np.float64)
@@ -80,7 +78,7 @@ def render_frames(
     if len(tracks.head) != len(displacement):
         raise ValueError(f"tracks of {len(tracks.head)} frames do not fit {len(displacement)} frames of displacement")
     camera = Camera(still, scene)
-    warp = FaceWarp(camera.still, quick)
+    warp = FaceWarp(camera.still)
     sensor = Sensor(scene, rng)
     for frame, moves in enumerate(displacement):
         picture = warp.render(moves, tracks.pose(frame), camera.view(*tracks.camera[frame]), scene.size)
@@ -98,7 +96,8 @@ def write_video(
     """Write RGB frames (H, W, 3) uint8 of even size as H.264 and return their number.
 
     fps: frames per second, exact for whole and NTSC rates. crf: constant quality, lower is better; ignored when
-    bit_rate (bits per second) is given.
+    bit_rate (bits per second) is given. The same frames give the same file if their sides are multiples of 64 pixels;
+    with others x264 looks at memory beside them now and then.
     Raises ValueError for no frames or an odd size.
     """
     import av

@@ -30,7 +30,7 @@ _IRISES = tuple(IRIS_CENTRES.values())
 _SKIN_REACH = (1.12, 1.5)  # skin moves fully up to the first multiple of the outline, not at all beyond the second
 _HEAD_REACH = (1.35, 2.4)  # the same for head motion before a background that stays
 _MESH_SPACING = 1 / 24  # nodes of the coarse fields, in IOD
-_DAMPED_STEPS, _NEWTON_STEPS = 3, 2
+_DAMPED_STEPS, _NEWTON_STEPS = 4, 4
 _SEAM_SOFTNESS = 1.0  # pixels over which skin gives way to what lies behind it
 _PIVOT_DEPTH = 0.9  # how far behind the eyes the head turns, in IOD
 
@@ -101,13 +101,11 @@ class _Nodes:
 class FaceWarp:
     """Moves the face of one still; everything that does not change from frame to frame is worked out once.
 
-    Build it on the still at about the size at which it will be shown: nothing here scales. quick: pixels between those
-    of the still are interpolated linearly, which is a little softer and takes a third less time.
+    Build it on the still at about the size at which it will be shown: nothing here scales.
     """
 
-    def __init__(self, still: Still, quick: bool = False) -> None:
+    def __init__(self, still: Still) -> None:
         self._canvas = still.image
-        self._between = cv2.INTER_LINEAR if quick else cv2.INTER_CUBIC
         self.iod = still.iod
         points = still.landmarks
         oval = points[list(_OVAL), :2]
@@ -295,7 +293,7 @@ class FaceWarp:
         nodes = _Nodes(size, max(2, round(self._step / scale)), view)
         coarse = self._invert(*self._slopes(self._forward("cut", move, pose)), nodes.shown)
         source = nodes.enlarge(coarse, (0, 0), size)
-        picture = cv2.remap(self._canvas, source, None, self._between, borderMode=cv2.BORDER_REFLECT_101)
+        picture = cv2.remap(self._canvas, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
         layers = [self._slopes(self._forward(name, move, pose)) for name in ("above", "below", None)]
         for opening in self._openings:
             part = nodes.block(coarse, opening.box)
@@ -323,7 +321,7 @@ class FaceWarp:
         """The skin above and below an opening, and its inside where neither reaches."""
         corner = np.array(opening.box[:2], np.float32)
 
-        def look(image: np.ndarray, at: np.ndarray, interpolation: int = self._between) -> np.ndarray:
+        def look(image: np.ndarray, at: np.ndarray, interpolation: int = cv2.INTER_CUBIC) -> np.ndarray:
             border = cv2.BORDER_REFLECT_101 if image is self._canvas else cv2.BORDER_REPLICATE
             return cv2.remap(image, np.ascontiguousarray(at), None, interpolation, borderMode=border)
 

@@ -8,13 +8,7 @@ import torch
 from facespot.errors import WeightsError
 from facespot.extract.motion.geometry import GEOMETRY_CHANNELS
 from facespot.models.context import ContextConfig, ContextOutput
-from facespot.spotting.learning.from_simulation import (
-    ClipSampler,
-    SupervisedRecipe,
-    interval_loss,
-    make_targets,
-    train_supervised,
-)
+from facespot.spotting.learning.from_simulation import SupervisedRecipe, interval_loss, make_targets, train_supervised
 from facespot.spotting.simulation.corpus import ClipBatch
 from facespot.spotting.simulation.stage import Event
 
@@ -138,27 +132,6 @@ def test_training_lowers_the_loss():
     assert last["class"] < 0.5 * first["class"]
     assert last["reach"] < 0.95 * first["reach"]
     assert last["intensity"] < 0.5 * first["intensity"]
-
-
-def test_filmed_clips_take_their_share_of_the_batches_of_their_length():
-    simulated = small_corpus()
-    (ticks,) = simulated
-    filmed = {ticks: small_corpus()[ticks], 2 * ticks: small_corpus()[ticks]}
-    # Neither is moved or scaled, so that a constant tells where a clip comes from.
-    simulated[ticks].geometry[:], filmed[ticks].geometry[:] = 0.0, 1.0
-    simulated[ticks].speaking[:], filmed[ticks].speaking[:] = False, True
-
-    def share(filmed, wanted):
-        recipe = SupervisedRecipe(ticks_per_step=100 * ticks, filmed=wanted)
-        clips = ClipSampler(simulated, recipe, filmed)
-        snippets, geometry, targets = clips.draw(np.random.default_rng(0), torch.Generator().manual_seed(0))
-        assert len(snippets) == len(geometry) == len(targets.speaking) == 100
-        of_film = geometry.abs().amax(dim=(1, 2)) == 1
-        assert torch.equal(of_film, targets.speaking.amax(dim=1) == 1)
-        return float(of_film.float().mean())
-
-    assert share(filmed, 0.4) == pytest.approx(0.4, abs=0.12)
-    assert share(filmed, 0.0) == share(None, 0.4) == share({2 * ticks: filmed[ticks]}, 0.4) == 0.0
 
 
 def test_the_same_seed_gives_the_same_network():

@@ -1,0 +1,51 @@
+"""The benchmark of short filmed clips: what a clip is, and what is printed of many."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from facespot.benchmarks import filmed
+from facespot.spotting.simulation.still import load_still
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    return load_still(pytest.importorskip("skimage.data").astronaut())
+
+
+def test_a_close_up_keeps_the_face_and_loses_the_rest(astronaut):
+    close = filmed.close_up(astronaut)
+    assert close.image.size < 0.7 * astronaut.image.size
+    assert close.iod == pytest.approx(astronaut.iod, rel=0.03)
+
+
+def test_a_laboratory_clip_shows_what_its_truth_says(astronaut, monkeypatch):
+    monkeypatch.setattr(filmed, "TICKS", 75)
+    kind, features, truth = filmed.film_one(filmed.close_up(astronaut), 10, 0)
+    assert kind == "laboratory"
+    assert abs(features.timebase.n_ticks - 75) <= 1
+    assert [i.type for i in truth] == ["micro", "macro"]
+    assert all(0 <= i.onset <= i.apex <= i.offset < 75 for i in truth)
+    # Skin goes much further in the large expression than before either.
+    energy = np.abs(features.snippets[:, -1]).mean(axis=(1, 2))
+    assert energy[truth[1].onset : truth[1].offset + 1].max() > 3 * np.median(energy[: truth[0].onset - 8])
+    again = filmed.film_one(filmed.close_up(astronaut), 10, 0)
+    assert np.array_equal(features.snippets, again[1].snippets)
+
+
+def test_each_file_of_weights_has_a_row_for_each_kind(astronaut, monkeypatch, tmp_path):
+    monkeypatch.setattr(filmed, "TICKS", 45)
+    monkeypatch.setattr(filmed, "load_faces", lambda folder: {"astronaut": astronaut})
+    monkeypatch.setattr(
+        filmed, "film_all", lambda faces, clips: [filmed.film_one(faces[0], 0, kind) for kind in range(2)]
+    )
+    done = CliRunner().invoke(filmed.main, ["--clips", "1"])
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["shipped, laboratory", "shipped, anywhere"]
+    assert all("macro" in line and "micro" in line for line in lines)
+
+
+def test_a_folder_without_a_face_is_refused(tmp_path):
+    done = CliRunner().invoke(filmed.main, ["--faces", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "no face" in done.output
