@@ -33,9 +33,9 @@ class Round:
     """Clips and optimiser steps of one round, and its learning rate.
 
     seed: of its clips, counted from that of the run. members: likewise the seed of the first network, and what each
-    further one adds. quiet_share: see `simulate_corpus`. geometry_dropout: see `SupervisedRecipe`. averaged: the
-    networks are afterwards the mean of what they were and what they became, weight by weight, which finds better minima
-    than either end (Wortsman et al. 2022, "model soups").
+    further one adds. quiet_share: see `simulate_corpus`. averaged: the networks are afterwards the mean of what they
+    were and what they became, weight by weight, which finds better minima than either end (Wortsman et al. 2022,
+    "model soups").
     """
 
     clips: int
@@ -44,7 +44,6 @@ class Round:
     seed: int
     members: tuple[int, int]
     quiet_share: float = QUIET_SHARE
-    geometry_dropout: float = 0.0
     averaged: bool = False
 
 
@@ -185,12 +184,7 @@ def main(
     kept: list[Path] = []
     for number in range(first, last + 1):
         this = ROUNDS[number - 1]
-        recipe = SupervisedRecipe(
-            steps=max(round(share * this.steps), 1),
-            glitches=GLITCHES,
-            rate=this.rate,
-            geometry_dropout=this.geometry_dropout,
-        )
+        recipe = SupervisedRecipe(steps=max(round(share * this.steps), 1), glitches=GLITCHES, rate=this.rate)
         corpus = _simulate(max(round(share * this.clips), 1), seed + this.seed, this.quiet_share)
         # Files beside the output from which an interrupted run goes on.
         places = [output.with_name(f"{output.name}.round{number}.{m}.training.pt") for m in range(len(states))]

@@ -60,11 +60,11 @@ _LEVELS = {
 }
 # Radians by which the ridge of the mean face's nose leans out of the vertical.
 _NOSE_LEAN = 0.626
-POSE_CHANNELS = ("yaw", "pitch", "roll", "rotation_speed", "translation_speed", "scale_speed")
+_POSE_CHANNELS = ("yaw", "pitch", "roll", "rotation_speed", "translation_speed", "scale_speed")
 
 _MOVING = (*(f"{roi}_{axis}" for roi in ROI_NAMES for axis in "xy"), *_DEVIATIONS)
 # What networks read whose configuration names no channels.
-FIRST_CHANNELS: tuple[str, ...] = (*_MOVING, *_LEVELS, *POSE_CHANNELS)
+FIRST_CHANNELS: tuple[str, ...] = (*_MOVING, *_LEVELS, *_POSE_CHANNELS)
 # ROI and feature channels are deviations from the running median in IOD, "held" ones from the longer running median,
 # levels are absolute; angles are radians from the segment's median, speeds are per second (radians, IOD, fraction).
 GEOMETRY_CHANNELS: tuple[str, ...] = (*FIRST_CHANNELS, *(f"{name}_held" for name in _MOVING))
@@ -290,7 +290,7 @@ def _angles(rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _pose(head: np.ndarray) -> np.ndarray:
-    """(N, len(POSE_CHANNELS)) of a segment from its yaw, pitch, roll, scale and centre (N, 7)."""
+    """(N, len(_POSE_CHANNELS)) of a segment from its yaw, pitch, roll, scale and centre (N, 7)."""
     angles, scale, centre = np.unwrap(head[:, :3], axis=0), head[:, 3], head[:, 4:6]
     return np.column_stack(
         [

@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...extract.features import SNIPPET_REACH, SNIPPET_STEPS
-from ...extract.motion.geometry import GEOMETRY_CHANNELS, POSE_CHANNELS
 from ...extract.regions import ROI_NAMES
 from ...models.context import ContextConfig, ContextOutput, ContextSpotter, mirror_inputs
 from ..simulation.corpus import ClipBatch
@@ -27,7 +26,6 @@ from .states import read_state, write_state
 _EDGE_SHARE = 0.15  # of an expression at either end, where even annotators differ
 _EDGE_WEIGHT = 0.15
 _NOISE_SEED = 0
-_POSE = torch.tensor([float(name in POSE_CHANNELS) for name in GEOMETRY_CHANNELS])
 _NO_HIT, _SURE_HIT = 0.4, 0.6  # IoU between which an interval becomes a hit; the protocol's bound is the middle
 
 
@@ -122,10 +120,8 @@ class SupervisedRecipe:
 
     ticks_per_step: clips times ticks of a batch. rate, warmup_steps, weight_decay: of AdamW, the rate falling as a
     cosine. average: decay of the moving average of the weights. flow_dropout: share of clips whose flow is zeroed, so
-    that geometry is learnt too. geometry_dropout: share of other clips whose geometry is zeroed, in half of them all
-    but the head's pose, so that flow is learnt too: real meshes err in ways the simulated one does not. gain: spread
-    (natural logarithm) of a random factor on the flow. noise: largest standard deviation (IOD) of noise added to it.
-    glitches: share of clips in which tracks slip (`_glitches`).
+    that geometry is learnt too. gain: spread (natural logarithm) of a random factor on the flow. noise: largest
+    standard deviation (IOD) of noise added to it. glitches: share of clips in which tracks slip (`_glitches`).
     """
 
     steps: int = 6000
@@ -135,7 +131,6 @@ class SupervisedRecipe:
     weight_decay: float = 0.02
     average: float = 0.998
     flow_dropout: float = 0.08
-    geometry_dropout: float = 0.0
     gain: float = 0.15
     noise: float = 0.001
     glitches: float = 0.0
@@ -189,11 +184,8 @@ def _augment(
     # Another stretch of the same noise every time: drawing it anew would take as long as a layer of the network.
     at = int(torch.randint(len(noise) - snippets.numel(), (), generator=generator))
     snippets = torch.addcmul(snippets, noise[at : at + snippets.numel()].view(snippets.shape), amount)
-    lot = torch.rand(n, generator=generator)
-    seen = torch.ones_like(geometry[:, :1])
-    seen[lot >= 1 - recipe.geometry_dropout] = _POSE
-    seen[lot >= 1 - recipe.geometry_dropout / 2] = 0
-    return snippets * column(lot >= recipe.flow_dropout), geometry * seen
+    keep = torch.rand(n, generator=generator) >= recipe.flow_dropout
+    return snippets * column(keep), geometry
 
 
 class ClipSampler:

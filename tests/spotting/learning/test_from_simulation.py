@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 import torch
 from facespot.errors import WeightsError
-from facespot.extract.motion.geometry import GEOMETRY_CHANNELS, POSE_CHANNELS
+from facespot.extract.motion.geometry import GEOMETRY_CHANNELS
 from facespot.models.context import ContextConfig, ContextOutput
-from facespot.spotting.learning.from_simulation import (
-    ClipSampler,
-    SupervisedRecipe,
-    interval_loss,
-    make_targets,
-    train_supervised,
-)
+from facespot.spotting.learning.from_simulation import SupervisedRecipe, interval_loss, make_targets, train_supervised
 from facespot.spotting.simulation.corpus import ClipBatch
 from facespot.spotting.simulation.stage import Event
 
@@ -138,21 +132,6 @@ def test_training_lowers_the_loss():
     assert last["class"] < 0.5 * first["class"]
     assert last["reach"] < 0.95 * first["reach"]
     assert last["intensity"] < 0.5 * first["intensity"]
-
-
-def test_some_clips_are_learnt_without_geometry_and_some_with_the_pose_alone():
-    corpus = small_corpus()
-    (batch,) = corpus.values()
-    batch.geometry[:] = 1.0
-    recipe = SupervisedRecipe(ticks_per_step=400 * batch.ticks, flow_dropout=0.2, geometry_dropout=0.4)
-    snippets, geometry, _ = ClipSampler(corpus, recipe).draw(np.random.default_rng(0), torch.Generator().manual_seed(0))
-    pose = torch.tensor([name in POSE_CHANNELS for name in GEOMETRY_CHANNELS])
-    flow = snippets.flatten(1).any(dim=1)
-    shape, head = (geometry[..., of].flatten(1).any(dim=1) for of in (~pose, pose))
-    shares = [float(clips.float().mean()) for clips in (~flow, ~shape & head, ~shape & ~head)]
-    assert shares == pytest.approx([0.2, 0.2, 0.2], abs=0.06)
-    # No clip without both.
-    assert (flow | shape).all()
 
 
 def test_the_same_seed_gives_the_same_network():
