@@ -7,7 +7,6 @@ Between the two lies
 whatever the opening shows: the eyeball, the teeth, or the dark of the mouth.
 """
 
-import math
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +14,6 @@ import numpy as np
 from scipy.interpolate import RBFInterpolator
 
 from ...extract.regions import IRIS_CENTRES, KEPT_MESH_POINTS
-from .openings import RINGS, Opening, smoothstep
 from .still import Still
 
 # The outline of the face, around once.
@@ -32,7 +30,116 @@ _HEAD_REACH = (1.35, 2.4)  # the same for head motion before a background that s
 _MESH_SPACING = 1 / 24  # nodes of the coarse fields, in IOD
 _DAMPED_STEPS, _NEWTON_STEPS = 4, 4
 _SEAM_SOFTNESS = 1.0  # pixels over which skin gives way to what lies behind it
+_MOUTH_COLOUR = (46.0, 20.0, 20.0)
+_TEETH_BEHIND_LIPS = 0.05  # how far teeth seen in the still reach behind the lips, in IOD
 _PIVOT_DEPTH = 0.9  # how far behind the eyes the head turns, in IOD
+
+
+@dataclass(frozen=True)
+class _OpeningRing:
+    """Mesh points of an opening's upper and lower edge, from the corner nearer the picture's left edge to the other."""
+
+    upper: tuple[int, ...]
+    lower: tuple[int, ...]
+    iris: int | None  # the point that moves with what is inside; None for what moves with the head
+
+
+_RINGS = (
+    _OpeningRing(
+        (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308), (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308), None
+    ),
+    _OpeningRing((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133), 468),
+    _OpeningRing((362, 398, 384, 385, 386, 387, 388, 466, 263), (362, 382, 381, 380, 374, 373, 390, 249, 263), 473),
+)
+
+
+def _smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+class _Opening:
+    """An opening of one still: its edges as signed distances, and a picture of its inside."""
+
+    def __init__(self, ring: _OpeningRing, canvas: np.ndarray, points: np.ndarray, iod: float) -> None:
+        self.iris = None if ring.iris is None else KEPT_MESH_POINTS.index(ring.iris)
+        upper, lower = points[list(ring.upper), :2], points[list(ring.lower), :2]
+        self._origin = upper[0]
+        along = upper[-1] - upper[0]
+        self._width = float(np.hypot(*along))
+        self._frame = (
+            np.stack([along, [-along[1], along[0]]], axis=1) / self._width
+        )  # columns: right along, down across
+        self._upper, self._lower = self._local(upper), self._local(lower)
+        if ring.iris is None:
+            middle = (self._upper[:, 1] + np.interp(self._upper[:, 0], *self._lower.T)) / 2
+            # The mesh draws a thin slit along lips that touch; to open it would show a line of mouth at rest.
+            if np.ptp(self._lower[:, 1] - self._upper[:, 1]) < 0.03 * iod:
+                self._upper[:, 1] = middle
+                self._lower = self._upper
+        self.box = self._box(iod, canvas.shape)
+        x0, y0, x1, y1 = self.box
+        grid = np.stack(np.meshgrid(np.arange(x0, x1), np.arange(y0, y1)), axis=-1).astype(np.float64)
+        from_upper, from_lower = self.distances(grid)
+        self.edges = np.stack([from_upper, from_lower], axis=-1).astype(np.float32)
+        self.inside = self._inside(canvas[y0:y1, x0:x1], from_upper, from_lower, grid, ring.iris is not None, iod)
+
+    def _local(self, points: np.ndarray) -> np.ndarray:
+        return (points - self._origin) @ self._frame
+
+    def _box(self, iod: float, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+        centre = self._origin + self._frame[:, 0] * self._width / 2
+        half = np.array([self._width * 0.5 + 0.35 * iod, 0.65 * iod])
+        low = np.maximum(np.floor(centre - half).astype(int), 0)
+        high = np.minimum(np.ceil(centre + half).astype(int), shape[1::-1])
+        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+    def distances(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far below the upper and below the lower edge points (..., 2) lie, in pixels; negative above."""
+        local = self._local(points)
+        x, y = local[..., 0], local[..., 1]
+        return y - np.interp(x, *self._upper.T), y - np.interp(x, *self._lower.T)
+
+    def side(self, points: np.ndarray, within: float) -> np.ndarray:
+        """0 above and 1 below, with the value `within` laid over the width of the opening; soft beyond the corners.
+
+        within: 0 continues the upper field below the line, 1 the lower field above it, NaN cuts at the line.
+        """
+        x = self._local(points)[..., 0]
+        below = sum(self.distances(points)) / 2
+        beyond = np.maximum(np.maximum(-x, x - self._width), 0.0)
+        outside = _smoothstep(below / (2.5 * beyond + 1e-6), -0.5, 0.5)
+        inside = (below > 0).astype(float) if np.isnan(within) else np.full_like(below, within)
+        return np.where(beyond > 0, outside, inside)
+
+    def _inside(
+        self,
+        patch: np.ndarray,
+        from_upper: np.ndarray,
+        from_lower: np.ndarray,
+        grid: np.ndarray,
+        eyeball: bool,
+        iod: float,
+    ) -> np.ndarray:
+        """What shows between the edges: the still's own pixels, continued outward by their colour (eye) or
+        darkness (mouth).
+        """
+        x = self._local(grid)[..., 0]
+        # The rim is shaved off so that no skin is carried along.
+        rim = 1 + 0.01 * iod
+        shown = (from_upper > rim) & (from_lower < -rim) & (x > 0) & (x < self._width)
+        mask = shown.astype(np.float32)
+        spread = 0.06 * iod
+        colour = cv2.GaussianBlur(patch.astype(np.float32) * mask[..., None], (0, 0), spread)
+        share = cv2.GaussianBlur(mask, (0, 0), spread)[..., None]
+        dark = np.array(_MOUTH_COLOUR) * np.clip(float(np.median(patch)) / 128.0, 0.3, 1.5)
+        far = patch[shown].mean(axis=0) if eyeball and shown.any() else dark
+        inside = np.where(shown[..., None], patch, (colour + 1e-3 * far) / (share + 1e-3))
+        if not eyeball:
+            # Teeth end somewhere behind the lips, and further in it is dark.
+            behind = np.maximum(np.maximum(-from_upper, from_lower), 0) / (_TEETH_BEHIND_LIPS * iod)
+            inside = dark + (inside - dark) * np.exp(-(behind**2))[..., None]
+        return np.clip(inside + 0.5, 0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -119,12 +226,10 @@ class FaceWarp:
         self._grid = np.stack(np.meshgrid(xs, ys), axis=-1)
 
         ratio = self._outline_ratio(oval)
-        self._skin_weight = 1.0 - smoothstep(ratio, *_SKIN_REACH)
-        self._head_weight = (1.0 - smoothstep(ratio, *_HEAD_REACH)).astype(np.float32)
-        self._depth = self._head_depth(points, oval).astype(np.float32)
-        self._offsets = (self._grid - self.centre).astype(np.float32)
-        self._skin_nodes = np.flatnonzero(self._skin_weight.ravel() > 0)
-        self._openings = [Opening(ring, self._canvas, points, self.iod) for ring in RINGS]
+        self._skin_weight = 1.0 - _smoothstep(ratio, *_SKIN_REACH)
+        self._head_weight = 1.0 - _smoothstep(ratio, *_HEAD_REACH)
+        self._depth = self._head_depth(points, oval)
+        self._openings = [_Opening(ring, self._canvas, points, self.iod) for ring in _RINGS]
         self._fields = self._operators(points, oval)
 
     def _outline_ratio(self, oval: np.ndarray) -> np.ndarray:
@@ -177,14 +282,14 @@ class FaceWarp:
             field[where] = smooth(nodes[where] / self.iod)
             return field
 
-        to_mouth = smoothstep(self._face_height(points), 0.3, 0.6)
+        to_mouth = _smoothstep(self._face_height(points), 0.3, 0.6)
         moving = self._skin_weight.ravel() > 0
         near_mouth, near_eyes = moving & (to_mouth > 0), moving & (to_mouth < 1)
         above_mouth, below_mouth = operator(_LOWER_LIP, near_mouth), operator(_UPPER_LIP, near_mouth)
         above_eyes = operator(_LOWER_LIDS + _LOWER_LIP, near_eyes)
         below_eyes = operator(_UPPER_LIDS + _LOWER_LIP, near_eyes)
         mouth, left, right = self._openings
-        middle = np.stack([left.middle, right.middle])
+        middle = np.stack([o._origin + o._frame[:, 0] * o._width / 2 for o in (left, right)])
         nearer_left = np.linalg.norm(nodes - middle[0], axis=1) < np.linalg.norm(nodes - middle[1], axis=1)
         fields = {}
         for name, within in (("cut", np.nan), ("above", 0.0), ("below", 1.0)):
@@ -194,7 +299,7 @@ class FaceWarp:
             lower_face = above_mouth * (1 - mouth_side) + below_mouth * mouth_side
             field = upper_face + (lower_face - upper_face) * to_mouth[:, None]
             field *= self._skin_weight.reshape(-1, 1)
-            fields[name] = field[self._skin_nodes].astype(np.float32)
+            fields[name] = field.astype(np.float32)
         return fields
 
     @staticmethod
@@ -205,7 +310,7 @@ class FaceWarp:
         would open a beak.
         """
         edge = []
-        for side in (RINGS[0].upper, RINGS[0].lower):
+        for side in (_RINGS[0].upper, _RINGS[0].lower):
             for ring in (side, side[::-1]):
                 corner, *between = ring[:4]
                 given = ring[4]
@@ -229,41 +334,30 @@ class FaceWarp:
         """Displacement (rows, columns, 2) float32 in pixels of the coarse nodes: the skin field of that name, if
         any, then the head's pose.
         """
-        offset = self._offsets
-        skin = None
-        if field is not None:
-            # Outside of the skin's reach nothing moves by itself.
-            skin = np.zeros((offset.size // 2, 2), np.float32)
-            skin[self._skin_nodes] = self._fields[field] @ move
-            skin = skin.reshape(offset.shape)
-            offset = offset + skin
-        # Python floats keep the nodes in single precision.
-        cy, sy, cp, sp = math.cos(pose.yaw), math.sin(pose.yaw), math.cos(pose.pitch), math.sin(pose.pitch)
+        skin = None if field is None else (self._fields[field] @ move).reshape(self._grid.shape)
+        here = self._grid if skin is None else self._grid + skin
+        offset = here - self.centre
+        cy, sy, cp, sp = np.cos(pose.yaw), np.sin(pose.yaw), np.cos(pose.pitch), np.sin(pose.pitch)
         depth = self._depth
         x = offset[..., 0] * cy - depth * sy
         z = offset[..., 0] * sy + depth * cy
         y = offset[..., 1] * cp - z * sp
         # The pivot lies behind the face, so a turn also carries the face along; the eyes' own share is left in, as on
         # a neck.
-        cr, sr = math.cos(pose.roll) * float(pose.scale), math.sin(pose.roll) * float(pose.scale)
-        moved = np.empty(offset.shape, np.float32)
-        moved[..., 0] = cr * x - sr * y + float(pose.x) * self.iod - offset[..., 0]
-        moved[..., 1] = sr * x + cr * y + float(pose.y) * self.iod - offset[..., 1]
-        moved *= self._head_weight[..., None]
-        return moved if skin is None else moved + skin
+        cr, sr = np.cos(pose.roll) * pose.scale, np.sin(pose.roll) * pose.scale
+        turned = np.stack([cr * x - sr * y + pose.x * self.iod, sr * x + cr * y + pose.y * self.iod], axis=-1)
+        moved = (turned - offset) * self._head_weight[..., None]
+        return (moved if skin is None else moved + skin).astype(np.float32)
 
-    def _slopes(self, forward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A field and its derivatives (rows, columns, 4): of x and y along x, then along y."""
-        slope_y, slope_x = np.gradient(forward, self._step, axis=(0, 1))
-        return forward, np.concatenate([slope_x, slope_y], axis=-1).astype(np.float32)
-
-    def _invert(self, forward: np.ndarray, jacobian: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    def _invert(self, forward: np.ndarray, shown: np.ndarray) -> np.ndarray:
         """Canvas positions (..., 2) that a forward field brings to the positions `shown`.
 
         Damped steps bring every node near, Newton's then make it exact; plain repetition would diverge where skin is
         stretched to more than
         twice its length, as above a raised brow's eye.
         """
+        slope_y, slope_x = np.gradient(forward, self._step, axis=(0, 1))
+        jacobian = np.concatenate([slope_x, slope_y], axis=-1).astype(np.float32)
         inverse_step = np.float32(1 / self._step)
         origin = (self._origin / self._step).astype(np.float32)
         source = shown.copy()
@@ -291,17 +385,17 @@ class FaceWarp:
         move = (displacement * self.iod).astype(np.float32)
         scale = float(np.sqrt(abs(np.linalg.det(view[:, :2]))))
         nodes = _Nodes(size, max(2, round(self._step / scale)), view)
-        coarse = self._invert(*self._slopes(self._forward("cut", move, pose)), nodes.shown)
+        coarse = self._invert(self._forward("cut", move, pose), nodes.shown)
         source = nodes.enlarge(coarse, (0, 0), size)
         picture = cv2.remap(self._canvas, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
-        layers = [self._slopes(self._forward(name, move, pose)) for name in ("above", "below", None)]
+        layers = [self._forward(name, move, pose) for name in ("above", "below", None)]
         for opening in self._openings:
             part = nodes.block(coarse, opening.box)
             if part is None:
                 continue
             corner, extent = nodes.pixels(part, size)
             above, below, rigid = (
-                nodes.enlarge(self._invert(*layer, nodes.shown[part]), corner, extent, part) for layer in layers
+                nodes.enlarge(self._invert(forward, nodes.shown[part]), corner, extent, part) for forward in layers
             )
             if opening.iris is not None:
                 rigid = rigid - move[opening.iris]
@@ -311,7 +405,7 @@ class FaceWarp:
 
     def _compose(
         self,
-        opening: Opening,
+        opening: _Opening,
         above: np.ndarray,
         below: np.ndarray,
         rigid: np.ndarray,
@@ -345,5 +439,5 @@ class FaceWarp:
         rim = np.minimum.outer(
             np.minimum(np.arange(rows), np.arange(rows)[::-1]), np.minimum(np.arange(columns), np.arange(columns)[::-1])
         )
-        keep = np.clip(rim / (0.15 * min(rows, columns)), 0, 1).astype(np.float32)[..., None]
+        keep = np.clip(rim / (0.15 * min(rows, columns)), 0, 1)[..., None]
         return np.clip(picture * keep + plain * (1 - keep) + 0.5, 0, 255).astype(np.uint8)
