@@ -97,7 +97,7 @@ def write_video(
 
     fps: frames per second, exact for whole and NTSC rates. crf: constant quality, lower is better; ignored when
     bit_rate (bits per second) is given. The same frames give the same file if their sides are multiples of 64 pixels;
-    with others x264 looks at memory beside them now and then.
+    with others x264 was seen to give another one now and then.
     Raises ValueError for no frames or an odd size.
     """
     import av
