@@ -38,6 +38,8 @@ Progress = Callable[[int, int | None], None]
 # Half a snippet. Shorter, and a tick sees neither a rise nor a fall completed.
 MIN_TICKS = 9
 _QUEUED_BYTES = 96 << 20  # of pictures that wait between two stages
+# Times what is handed on together: dear pictures come in bursts, the looks every quarter second and the head's motion
+# of sixteen at once, and what waits keeps the other stages busy meanwhile.
 _MOST_QUEUED = 8
 # Of the frames whose head motion is taken out together, so many are handed from stage to stage together: none waits
 # for that where nobody waits for rows, and few where somebody does.
@@ -148,7 +150,8 @@ def read_rows(
     """Follow a face through the pictures: a row for every tick. frame_times: grows as the pictures are read; in the end
     it tells how many ticks there are. headway: called with the frames done. together: as of `build_snippets`. To be
     closed where it is not read to its end."""
-    depth, handed = _queue_depth(stream), max(together // _HANDED_PART, 1)
+    handed = max(together // _HANDED_PART, 1)
+    depth = _queue_depth(stream, handed)
     ready = in_background(pictures, depth, handed)
     faces = in_background(follow_face(ready, subject, stats), depth, handed)
     try:
@@ -225,9 +228,9 @@ def _refuse_slides(path: Path, frame_times: list[float]) -> None:
         )
 
 
-def _queue_depth(stream: VideoStream) -> int:
-    """How many pictures may wait between two stages."""
-    return int(np.clip(_QUEUED_BYTES // (3 * stream.width * stream.height), 1, _MOST_QUEUED))
+def _queue_depth(stream: VideoStream, handed: int = 1) -> int:
+    """How many pictures may wait between two stages that hand on so many together."""
+    return int(np.clip(_QUEUED_BYTES // (3 * stream.width * stream.height), 1, _MOST_QUEUED * handed))
 
 
 def _watched(frames: Iterable[FaceFrame], headway: Callable[[int], None]) -> Iterator[FaceFrame]:

@@ -249,10 +249,14 @@ def test_a_pause_of_minutes_ends_a_segment_and_keeps_the_clock(tmp_path):
     assert features.provenance["source"]["time_repairs"] == 0
 
 
-@pytest.mark.parametrize(("size", "depth"), [((64, 64), 8), ((1920, 1080), 8), ((4096, 2304), 3), ((9000, 9000), 1)])
-def test_few_large_pictures_wait_between_two_stages(size, depth):
+@pytest.mark.parametrize(
+    ("size", "alone", "by_fours"),
+    [((64, 64), 8, 32), ((1920, 1080), 8, 16), ((4096, 2304), 3, 3), ((9000, 9000), 1, 1)],
+)
+def test_few_large_pictures_wait_between_two_stages(size, alone, by_fours):
     stream = SimpleNamespace(width=size[0], height=size[1])
-    assert pipeline._queue_depth(stream) == depth
+    assert pipeline._queue_depth(stream) == alone
+    assert pipeline._queue_depth(stream, 4) == by_fours
 
 
 def test_an_error_in_the_face_thread_comes_through(clip, monkeypatch):

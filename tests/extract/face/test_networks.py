@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from collections import defaultdict
 
 import cv2
 import numpy as np
 import pytest
+from facespot.extract.face import litert
 from facespot.extract.face.detector_network import DetectorNetwork
 from facespot.extract.face.mesh import SubjectMesh, eye_centres, mesh_box
 from facespot.extract.face.mesh_network import N_MESH_POINTS, MeshNetwork
@@ -134,6 +136,24 @@ def test_a_face_is_lost_where_there_is_none_and_found_again_elsewhere(astronaut)
 
 def test_no_square_is_found_where_there_is_no_face(reader):
     assert reader.find(np.full((300, 400, 3), 120, np.uint8)) is None
+
+
+def test_what_a_network_was_started_for_goes_to_the_next_one(astronaut, monkeypatch):
+    started = []
+    start = litert._started
+    monkeypatch.setattr(litert, "_IDLE", defaultdict(list))
+    monkeypatch.setattr(litert, "_started", lambda model: started.append(len(model)) or start(model))
+    detector = DetectorNetwork("short")
+    (first,) = detector(astronaut)
+    beside = DetectorNetwork("short")  # while the first is in use
+    assert len(started) == 2
+    detector(np.zeros_like(astronaut))  # which leaves other numbers in it
+    del detector, beside
+    (again,) = DetectorNetwork("short")(astronaut)
+    assert (again.box == first.box).all() and again.score == first.score
+    assert len(started) == 2
+    DetectorNetwork("full")
+    assert len(started) == 3
 
 
 def test_reading_a_face_loads_nothing_of_mediapipe():
