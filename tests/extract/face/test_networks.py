@@ -150,7 +150,8 @@ def test_what_a_network_was_started_for_goes_to_the_next_one(astronaut, monkeypa
     detector(np.zeros_like(astronaut))  # which leaves other numbers in it
     del detector, beside
     (again,) = DetectorNetwork("short")(astronaut)
-    assert (again.box == first.box).all() and again.score == first.score
+    assert (again.box == first.box).all()
+    assert again.score == first.score
     assert len(started) == 2
     DetectorNetwork("full")
     assert len(started) == 3
