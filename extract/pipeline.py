@@ -38,8 +38,8 @@ Progress = Callable[[int, int | None], None]
 # Half a snippet. Shorter, and a tick sees neither a rise nor a fall completed.
 MIN_TICKS = 9
 _QUEUED_BYTES = 96 << 20  # of pictures that wait between two stages
-# Times what is handed on together: dear pictures come in bursts, the looks every quarter second and the head's motion
-# of sixteen at once, and what waits keeps the other stages busy meanwhile.
+# Pictures that wait, times as many as are handed on together. What is dear comes in bursts, the looks every quarter
+# second and the head's motion of sixteen pictures at once; what waits keeps the other stages busy meanwhile.
 _MOST_QUEUED = 8
 # Of the frames whose head motion is taken out together, so many are handed from stage to stage together: none waits
 # for that where nobody waits for rows, and few where somebody does.
