@@ -1,16 +1,13 @@
-"""What confidence is worth: the map that makes 0.9 right nine times in ten, and from where to report.
+"""What confidence is worth: whether 0.9 is right nine times in ten, and from where to report.
 
-    python benchmarks/confidence.py --weights FILE RENDERED... [--clips 400]
+    python benchmarks/confidence.py RENDERED... [--weights FILE] [--clips 400]
 
 Spots fresh simulated clips and the rendered videos of the folders (of `rendered.py`) with everything reported that
-amounts to anything. Of macro- and of micro-expressions apart, the share of hits among intervals of about as many votes
-is made to rise with the votes (isotonic regression); clips and videos count as much as each other. Prints
+amounts to anything. Prints, of macro- and of micro-expressions apart,
 
-- the map, as pairs of votes and confidence, for `CALIBRATION` in `weights/train.py`;
 - the spread of `VotingSettings.type_spread` that fits best how often an interval of so many ticks, at an IoU of 0.5 or
   more with an expression, is micro in truth;
-- a reliability table: confidence, and how many of the intervals were hits, each judged by a map that was fitted on the
-  other half of clips and videos;
+- a reliability table: confidence, and how many of the intervals were hits, for clips and for videos;
 - for `MIN_CONFIDENCE`: for each type half of its best F1, averaged over clips and each folder: if confidences are
   right, F1 is best there (Lipton et al. 2014), and the maximum of a curve as flat as these says less. Simulated faces
   show about as many micro- as macro-expressions, annotated recordings a third as many (`MICRO_A_MACRO`): for this,
@@ -27,20 +24,19 @@ import click
 import numpy as np
 from facespot.extract.features import FaceFeatures
 from facespot.extract.pipeline import extract_features
-from facespot.extract.timebase import CLOCK_HZ, Timebase
+from facespot.extract.timebase import CLOCK_HZ
 from facespot.spotting.intervals import EXPRESSION_TYPES, ExpressionType, Interval, iou_matrix
 from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
+from facespot.spotting.learning.confidence import observed
 from facespot.spotting.simulation.anatomy import draw_person
 from facespot.spotting.simulation.corpus import clip_counts, film_clip
 from facespot.spotting.simulation.recording import read_truth
-from facespot.spotting.simulation.sensor import Observation, observe
+from facespot.spotting.simulation.sensor import observe
 from facespot.spotting.simulation.timeline import perform
 from facespot.spotting.spotter import Spotter
 from facespot.spotting.voting import MICRO_TICKS
-from scipy.optimize import isotonic_regression, minimize_scalar
+from scipy.optimize import minimize_scalar
 
-LEAST_VOTES = 0.2  # below that nothing is spotted
-BINS = 10
 QUIET_TICKS = 300
 QUIET_ALARMS = 0.5  # a minute and type
 # Of SAMM-LV (159 to 343) and CAS(ME)^2 (57 to 300), the two with long recordings annotated for both.
@@ -56,7 +52,7 @@ def fresh_clips(clips: int, seed: int) -> list[tuple[FaceFeatures, list[Interval
         for i in range(number):
             performance, seen = film_clip(ticks, (seed, ticks, i))
             truth = [Interval(e.onset, e.apex, e.offset, e.type) for e in performance.events]
-            found.append((_features(seen), truth))
+            found.append((observed(seen), truth))
     return found
 
 
@@ -67,14 +63,8 @@ def quiet_clips(clips: int, seed: int) -> list[tuple[FaceFeatures, list[Interval
         rng = np.random.default_rng((seed, QUIET_TICKS, i))
         person = draw_person(rng)
         performance = perform(person, QUIET_TICKS, rng, busy=0.0, speech=0.5)
-        found.append((_features(observe(person, performance, rng)), []))
+        found.append((observed(observe(person, performance, rng)), []))
     return found
-
-
-def _features(seen: Observation) -> FaceFeatures:
-    ticks = len(seen.snippets)
-    clock = Timebase(np.arange(ticks) / CLOCK_HZ)
-    return FaceFeatures(seen.snippets.astype(np.float16), seen.landmarks, np.zeros(ticks, np.int32), clock)
 
 
 def rendered_videos(folders: Sequence[Path]) -> list[tuple[FaceFeatures, list[Interval]]]:
@@ -87,8 +77,8 @@ def rendered_videos(folders: Sequence[Path]) -> list[tuple[FaceFeatures, list[In
     return found
 
 
-def votes_and_hits(recordings: Sequence[VideoIntervals], kind: ExpressionType) -> np.ndarray:
-    """(n, 2) votes of each interval of a type, and 1 for a hit."""
+def confidence_and_hits(recordings: Sequence[VideoIntervals], kind: ExpressionType) -> np.ndarray:
+    """(n, 2) confidence of each interval of a type, and 1 for a hit."""
     rows = []
     for recording in recordings:
         false = set(judge(recording).false_alarms)
@@ -120,31 +110,9 @@ def fit_spread(rows: np.ndarray) -> float:
     return round(float(minimize_scalar(surprise, bounds=(0.1, 10.0), method="bounded").x), 2)
 
 
-def fit(parts: Sequence[np.ndarray]) -> tuple[tuple[float, float], ...]:
-    """Rising pairs of votes and confidence from votes and hits (n, 2) of several sources of the same importance."""
-    rows = np.concatenate(parts)
-    weight = np.concatenate([np.full(len(part), 1 / max(len(part), 1)) for part in parts])
-    order = np.argsort(rows[:, 0], kind="stable")
-    rows, weight = rows[order], weight[order]
-    cuts = np.searchsorted(np.cumsum(weight) / weight.sum(), np.linspace(0, 1, BINS + 1)[1:-1])
-    bins = [b for b in np.split(np.arange(len(rows)), cuts) if len(b)]
-    votes = [float(np.average(rows[b, 0], weights=weight[b])) for b in bins]
-    share = [float(np.average(rows[b, 1], weights=weight[b])) for b in bins]
-    rising = isotonic_regression(share, weights=[weight[b].sum() for b in bins]).x
-    # Level stretches rise by a trace, so that the map can be read backwards.
-    knots = [(0.0, 0.0), *zip(votes, np.clip(rising, 0.01, 0.985) + 0.001 * np.arange(len(bins)), strict=True)]
-    return tuple((round(a, 4), round(float(b), 4)) for a, b in [*knots, (1.0, 1.0)])
-
-
-def reliability(halves: Sequence[Sequence[np.ndarray]]) -> list[tuple[str, int, float, float]]:
-    """Range of confidence, intervals in it, their mean confidence and share of hits; a half's confidences come from
-    the other half's map. halves: for each half, votes and hits of each source."""
-    judged = []
-    for half, other in ((halves[0], halves[1]), (halves[1], halves[0])):
-        votes, confidence = zip(*fit(other), strict=True)
-        rows = np.concatenate(half)
-        judged.append(np.column_stack([np.interp(rows[:, 0], votes, confidence), rows[:, 1]]))
-    rows = np.concatenate(judged)
+def reliability(rows: np.ndarray) -> list[tuple[str, int, float, float]]:
+    """Range of confidence, intervals in it, their mean confidence and share of hits. rows: (n, 2) of intervals, as of
+    `confidence_and_hits`."""
     table = []
     for low, high in pairwise(EDGES):
         here = rows[(rows[:, 0] >= low) & (rows[:, 0] < high)]
@@ -162,7 +130,6 @@ def micro_a_macro(sources: Sequence[Sequence[VideoIntervals]]) -> float:
 def least_confidence(
     sources: Sequence[Sequence[VideoIntervals]],
     kind: ExpressionType,
-    knots: Sequence[tuple[float, float]],
     quiet: Sequence[VideoIntervals],
     minutes: float,
     rarity: float = 1.0,
@@ -171,12 +138,11 @@ def least_confidence(
     that keeps the false alarms of `quiet`, `minutes` long in all, at QUIET_ALARMS a minute, in steps of 0.02; its mean
     F1, the best, and those false alarms a minute. rarity: how many of its expressions there are in life for each in the
     sources."""
-    votes, confidence = zip(*knots, strict=True)
-    alarms = np.interp([i.confidence for r in quiet for i in r.predicted if i.type == kind], votes, confidence)
+    alarms = np.array([i.confidence for r in quiet for i in r.predicted if i.type == kind])
     scores, quiet_rate = {}, {}
     for least in np.arange(0.1, 0.97, 0.02).round(2):
         quiet_rate[float(least)] = float(np.sum(alarms >= least)) / minutes
-        scores[float(least)] = float(np.mean([_f1(s, kind, votes, confidence, least, rarity) for s in sources]))
+        scores[float(least)] = float(np.mean([_f1(s, kind, least, rarity) for s in sources]))
     best = max(scores.values())
     # Confidence c in the sources is r c / (r c + 1 - c) where expressions are r times as common.
     half = best / (best + rarity * (2 - best))
@@ -185,17 +151,10 @@ def least_confidence(
     return chosen, scores[chosen], best, quiet_rate[chosen]
 
 
-def _f1(
-    recordings: Sequence[VideoIntervals],
-    kind: ExpressionType,
-    votes: Sequence[float],
-    confidence: Sequence[float],
-    least: float,
-    rarity: float,
-) -> float:
+def _f1(recordings: Sequence[VideoIntervals], kind: ExpressionType, least: float, rarity: float) -> float:
     total = Evaluation()
     for r in recordings:
-        kept = [i for i in r.predicted if np.interp(i.confidence, votes, confidence) >= least]
+        kept = [i for i in r.predicted if i.confidence >= least]
         total += count(judge(VideoIntervals(r.truth, kept)))
     counts = getattr(total, kind)
     found = 2 * rarity * counts.tp
@@ -207,25 +166,24 @@ def _f1(
 @click.option("--weights", type=click.Path(path_type=Path), help="other weights than the shipped ones")
 @click.option("--clips", default=400, show_default=True, help="fresh simulated clips")
 def main(folders: tuple[Path, ...], weights: Path | None, clips: int) -> None:
-    spotter = Spotter.load(weights, "cpu").uncalibrated()
+    spotter = Spotter.load(weights, "cpu")
 
     def spot(items: list[tuple[FaceFeatures, list[Interval]]]) -> list[VideoIntervals]:
-        return [VideoIntervals(truth, spotter.intervals(features, LEAST_VOTES)[0]) for features, truth in items]
+        return [VideoIntervals(truth, spotter.intervals(features, 0.0)[0]) for features, truth in items]
 
-    clip_votes, folder_votes = spot(fresh_clips(clips, SEED)), [spot(rendered_videos([folder])) for folder in folders]
-    sources = [clip_votes, [video for votes in folder_votes for video in votes]]
+    clip_spots, folder_spots = spot(fresh_clips(clips, SEED)), [spot(rendered_videos([folder])) for folder in folders]
+    sources = {"clips": clip_spots, "videos": [video for spots in folder_spots for video in spots]}
     quiet = spot(quiet_clips(clips // 2, SEED))
     minutes = len(quiet) * QUIET_TICKS / CLOCK_HZ / 60
-    lengths = np.concatenate([lengths_and_types(source) for source in sources])
+    lengths = np.concatenate([lengths_and_types(source) for source in sources.values()])
     click.echo(f"type: spread {fit_spread(lengths)} ticks, from {len(lengths)} intervals")
     for kind in EXPRESSION_TYPES:
-        knots = fit([votes_and_hits(source, kind) for source in sources])
-        click.echo(f"{kind}: map {knots}")
-        halves = [[votes_and_hits(source[half::2], kind) for source in sources] for half in (0, 1)]
-        for span, n, mean, hits in reliability(halves):
-            click.echo(f"  {span}: {n:4d} intervals, confidence {mean:.2f}, hits {hits:.2f}")
-        rarity = MICRO_A_MACRO / micro_a_macro([clip_votes, *folder_votes]) if kind == "micro" else 1.0
-        chosen, f1, best, rate = least_confidence([clip_votes, *folder_votes], kind, knots, quiet, minutes, rarity)
+        click.echo(f"{kind}:")
+        for name, source in sources.items():
+            for span, n, mean, hits in reliability(confidence_and_hits(source, kind)):
+                click.echo(f"  {name} {span}: {n:4d} intervals, confidence {mean:.2f}, hits {hits:.2f}")
+        rarity = MICRO_A_MACRO / micro_a_macro([clip_spots, *folder_spots]) if kind == "micro" else 1.0
+        chosen, f1, best, rate = least_confidence([clip_spots, *folder_spots], kind, quiet, minutes, rarity)
         click.echo(
             f"  least confidence {chosen:.2f}: mean F1 {f1:.3f}, best {best:.3f}; {rate:.2f} false "
             f"alarms a minute in {minutes:.0f} minutes without expressions"

@@ -7,8 +7,9 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 DEFAULT_MODEL = "default"
-# default: our encoder with seconds of context and boundary heads; gim: the paper's network.
-MODELS = {DEFAULT_MODEL: "facespot.safetensors", "gim": "gim.safetensors"}
+# default: our encoder with seconds of context and boundary heads; laboratory: the same, for people who sit still before
+# a camera, which the default gives their recordings to; gim: the paper's network.
+MODELS = {DEFAULT_MODEL: "facespot.safetensors", "laboratory": "laboratory.safetensors", "gim": "gim.safetensors"}
 
 
 def check_choice(weights: str | os.PathLike[str] | None, model: str | None) -> None:

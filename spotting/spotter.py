@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -21,6 +22,7 @@ from .explanations import explain_interval
 from .intervals import EXPRESSION_TYPES, CutOff, ExpressionType, Interval, Spot
 from .readers.base import Curves, Decoding, Reader
 from .result import SpotResult
+from .settings import Setting, setting_of
 from .thresholds import Confidence, chosen_types, least_confidence
 from .tidying import cut_off, cut_off_warnings, tidy, types_of_cut_off
 from .voice import Voice, VoiceChoice, agreement, check_voice, listen
@@ -46,11 +48,16 @@ class Spotter:
     """Finds the expressions in the features of one video. Make one with `Spotter.load` and use it for many videos.
 
     reader: what the weights say and how that is decoded. origin: provenance of the weights, JSON-serialisable.
+    laboratory: makes the one that recordings of a laboratory (`settings`) are given to, when the first of them comes;
+    None if this one reads them too. It decodes as this one does.
     """
 
-    def __init__(self, reader: Reader, origin: dict[str, Any]) -> None:
+    def __init__(
+        self, reader: Reader, origin: dict[str, Any], laboratory: "Callable[[], Spotter] | None" = None
+    ) -> None:
         self.reader = reader
         self.origin = origin
+        self._laboratory = laboratory
 
     @classmethod
     def load(
@@ -62,8 +69,9 @@ class Spotter:
     ) -> "Spotter":
         """Weights that come with facespot, or those of a checkpoint file.
 
-        model: which of the shipped ones, instead of a file: "default", or "gim", the network of the paper. decoding:
-        how curves become intervals: as fits the weights, as GIM's paper describes, or as its authors' release does.
+        model: which of the shipped ones, instead of a file: "default", which gives recordings of a laboratory to
+        "laboratory", that one for all recordings, or "gim", the network of the paper. decoding: how curves become
+        intervals: as fits the weights, as GIM's paper describes, or as its authors' release does.
         device: auto, cpu, cuda, cuda:N or mps; FacespotError if it is not there. Raises WeightsError if the file is
         missing, damaged, of another format version, or of an architecture that does not spot, cannot be rebuilt or has
         no such decoding; ValueError for an unknown decoding or model, and for both weights and a model.
@@ -76,7 +84,8 @@ class Spotter:
         model = model or DEFAULT_MODEL
         with shipped_weights(model) as path:
             spotter = cls._load(path, path.name, device, decoding)
-        return cls(spotter.reader, {"model": model, **spotter.origin})
+        laboratory = partial(cls.load, None, device, decoding, "laboratory") if model == DEFAULT_MODEL else None
+        return cls(spotter.reader, {"model": model, **spotter.origin}, laboratory)
 
     @classmethod
     def _load(cls, path: Path, name: str, device: str, decoding: Decoding) -> "Spotter":
@@ -108,9 +117,21 @@ class Spotter:
         }
         return cls(made, {**origin, "device": "cpu" if device is None else device.type})
 
+    def reading(self, features: FaceFeatures) -> "Spotter":
+        """The one whose networks read a video: itself, or the one for recordings of a laboratory."""
+        return self if self._setting(features) != "laboratory" else self._for_laboratories
+
+    def _setting(self, features: FaceFeatures) -> Setting | None:
+        """None where it makes no difference."""
+        return None if self._laboratory is None else setting_of(features)
+
+    @cached_property
+    def _for_laboratories(self) -> "Spotter":
+        return self._laboratory()
+
     def curves(self, features: FaceFeatures) -> Curves:
         """What the networks say of each tick of one video."""
-        return self.reader.curves(features)
+        return self.reading(features).reader.curves(features)
 
     def intervals(
         self, features: FaceFeatures, min_confidence: Confidence | None = None
@@ -133,11 +154,6 @@ class Spotter:
         chance = self.reader.micro_probability(interval.n_ticks) if cut == "none" else None
         return replace(interval.on(timebase, cut), micro_probability=chance)
 
-    def uncalibrated(self) -> "Spotter":
-        """The same whose confidences are as the networks give them, to calibrate them by; itself if they are."""
-        reader = self.reader.uncalibrated()
-        return self if reader is self.reader else Spotter(reader, self.origin)
-
     def spot(
         self,
         features: FaceFeatures,
@@ -155,7 +171,8 @@ class Spotter:
         least = least_confidence(min_confidence, self.reader.min_confidence)
         wanted = chosen_types(types)
         segments = features.segments()
-        curves = self.curves(features)
+        setting, reading = self._setting(features), self.reading(features)
+        curves = reading.reader.curves(features)
         found = [i for i in self._decode(curves, segments, least) if i.type in wanted]
         # Only where nothing was found: how near the strongest candidate came tells a calm face from a poor network.
         candidates = found or [i for i in self._decode(curves, segments, (0.0, 0.0)) if i.type in wanted]
@@ -183,7 +200,8 @@ class Spotter:
             ),
             provenance={
                 "facespot": __version__,
-                **self.origin,
+                **reading.origin,
+                **({"model": self.origin["model"], "setting": setting} if setting else {}),
                 "min_confidence": dict(zip(EXPRESSION_TYPES, least, strict=True)),
                 "types": list(wanted),
                 **({"voice": voice.account} if voice is not None and voice.account else {}),

@@ -13,43 +13,51 @@ from typing import Any
 
 import numpy as np
 
+from .confidence import LEAST_VOTES, Candidate, ConfidenceModel, measures
 from .intervals import EXPRESSION_TYPES, ExpressionType, Interval
 
 MICRO_TICKS = 15  # longest micro-expression: 0.5 s at 30 Hz
-Knots = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
 class VotingSettings:
     """min_confidence: of macro and micro; weaker intervals are dropped. The two differ because the ends of a
     micro-expression are never as certain. agree: IoU from which votes are for the same interval. overlap: share of the
-    shorter interval from which a weaker one is a repetition. min_ticks: shortest one reported. calibration: of macro
-    and micro, rising pairs of what the votes amount to and the confidence to report for it, linear between them; None
-    reports the votes. type_spread: ticks, how far the number of ticks of an expression is from that of its truth, as
-    the scale of a logistic distribution; None where nobody measured it.
+    shorter interval from which a weaker one is a repetition. min_ticks: shortest one reported. confidence: what makes
+    confidences of votes; None reports the votes. type_spread: ticks, how far the number of ticks of an expression is
+    from that of its truth, as the scale of a logistic distribution; None where nobody measured it.
     """
 
     min_confidence: tuple[float, float] = (0.5, 0.5)
     agree: float = 0.5
     overlap: float = 0.4
     min_ticks: int = 4
-    calibration: tuple[Knots, Knots] | None = None
+    confidence: ConfidenceModel | None = None
     type_spread: float | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "VotingSettings":
-        """From what a checkpoint says. Raises TypeError for a setting that does not exist."""
-        maps = values.get("calibration")
-        calibration = None if maps is None else tuple(tuple((float(a), float(b)) for a, b in knots) for knots in maps)
+        """From what a checkpoint says. Raises TypeError for a setting that does not exist, ValueError for a confidence
+        model of other sizes."""
+        model = values.get("confidence")
         return cls(
-            **{**values, "min_confidence": tuple(values["min_confidence"]), "calibration": calibration},
+            **{
+                **values,
+                "min_confidence": tuple(values["min_confidence"]),
+                "confidence": None if model is None else ConfidenceModel.from_dict(model),
+            },
         )
 
-    def confidence(self, votes: float, kind: ExpressionType) -> float:
-        """0..1, what to report for votes of that much."""
-        if self.calibration is None:
-            return min(votes, 1.0)
-        return float(np.interp(votes, *zip(*self.calibration[EXPRESSION_TYPES.index(kind)], strict=True)))
+    def least_votes(self) -> float:
+        """0..1, votes of which a candidate needs at least so many."""
+        return min(self.min_confidence) if self.confidence is None else LEAST_VOTES
+
+    def confidences(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        """(n,) 0..1, what to report for all candidates of one segment."""
+        if self.confidence is None:
+            return np.array([min(c.votes, 1.0) for c in candidates])
+        micro = np.array([type_of(c) == "micro" for c in candidates])
+        return self.confidence(measures(candidates), micro)
 
     def micro_probability(self, n_ticks: int) -> float | None:
         """0..1, how probably an expression that was seen for so many ticks is one of at most MICRO_TICKS in truth; None
@@ -58,15 +66,10 @@ class VotingSettings:
             return None
         return float(1 / (1 + np.exp((n_ticks - MICRO_TICKS - 0.5) / self.type_spread)))
 
-    def least_votes(self) -> float:
-        """0..1, what the votes for anything that is reported amount to at least."""
-        if self.calibration is None:
-            return min(self.min_confidence)
-        limits = []
-        for least, knots in zip(self.min_confidence, self.calibration, strict=True):
-            votes, confidence = zip(*knots, strict=True)
-            limits.append(float(np.interp(least, confidence, votes)) if least > confidence[0] else 0.0)
-        return min(limits)
+
+def type_of(candidate: Candidate) -> ExpressionType:
+    """By its length, as the definition goes."""
+    return "micro" if candidate.offset - candidate.onset < MICRO_TICKS else "macro"
 
 
 def vote(
@@ -83,31 +86,27 @@ def vote(
     ranges; none is left. The votes for an interval amount to the mean of the better half of its scores.
     """
     settings = settings or VotingSettings()
+    least = dict(zip(EXPRESSION_TYPES, settings.min_confidence, strict=True))
     found = []
     for start, stop in segments:
         part = slice(start, stop)
-        found += [
-            Interval(
-                start + onset,
-                start + onset + int(np.argmax(intensity[start + onset : start + offset + 1])),
-                start + offset,
-                kind,
-                confidence,
-            )
-            for onset, offset, kind, confidence in _vote_segment(scores[part], reach[part], settings)
-        ]
+        candidates = candidates_of(scores[part], reach[part], settings)
+        confidences = settings.confidences(candidates)
+        for candidate, confidence in zip(candidates, confidences.tolist(), strict=True):
+            onset, offset, kind = start + candidate.onset, start + candidate.offset, type_of(candidate)
+            if confidence >= least[kind]:
+                apex = onset + int(np.argmax(intensity[onset : offset + 1]))
+                found.append(Interval(onset, apex, offset, kind, confidence))
     return sorted(found)
 
 
-def _vote_segment(
-    scores: np.ndarray, reach: np.ndarray, settings: VotingSettings
-) -> list[tuple[int, int, ExpressionType, float]]:
-    """(onset, offset, type, confidence) within one segment, the strongest vote first."""
+def candidates_of(scores: np.ndarray, reach: np.ndarray, settings: VotingSettings) -> list[Candidate]:
+    """What the ticks of one segment vote for, the strongest first. scores, reach: as of `vote`."""
     ticks = np.arange(len(scores))
     onset = np.clip(ticks - reach[:, 0], 0, len(scores) - 1)
     offset = np.clip(ticks + reach[:, 1], 0, len(scores) - 1)
     weight = scores.astype(np.float64).copy()
-    taken: list[tuple[int, int, ExpressionType, float]] = []
+    taken: list[Candidate] = []
     # Ticks without any weight vote for nothing, even where no confidence is asked for.
     least = max(0.5 * settings.least_votes(), np.finfo(np.float32).tiny)
     # A tick's interval holds the tick itself: those whose interval meets another one lie no further from it than these.
@@ -131,11 +130,9 @@ def _vote_segment(
         b = float(votes @ offset[part] / votes.sum())
         first, last = round(a), round(b)
         inside = scores[first : last + 1]
-        length = last - first + 1
-        kind: ExpressionType = "micro" if length <= MICRO_TICKS else "macro"
-        confidence = settings.confidence(float(np.mean(np.sort(inside)[-max(1, len(inside) // 2) :])), kind)
-        if confidence >= settings.min_confidence[EXPRESSION_TYPES.index(kind)] and length >= settings.min_ticks:
-            taken.append((first, last, kind, confidence))
+        amount = float(np.mean(np.sort(inside)[-max(1, len(inside) // 2) :]))
+        if amount >= settings.least_votes() and last - first + 1 >= settings.min_ticks:
+            taken.append(Candidate(first, last, amount))
         # Whoever voted for this interval, or for one that mostly repeats it, has been heard.
         part = near(a, b)
         shared = np.minimum(offset[part], b) - np.maximum(onset[part], a) + 1

@@ -120,23 +120,14 @@ def judged(rng, n, truth):
     return np.column_stack([votes, rng.random(n) < truth(votes)])
 
 
-def test_calibrated_confidences_are_hits_as_often_as_they_say():
+def test_a_table_says_how_often_what_is_reported_is_a_hit():
     rng = np.random.default_rng(0)
-    sources = [judged(rng, 4000, lambda v: v**3) for _ in range(2)]
-    knots = np.array(confidence.fit(sources))
-    assert (np.diff(knots, axis=0) > 0).all()
-    assert knots[0].tolist() == [0, 0]
-    for votes in (0.5, 0.7, 0.9):
-        assert np.interp(votes, *knots.T) == pytest.approx(votes**3, abs=0.06)
-    table = confidence.reliability([[judged(rng, 4000, lambda v: v**3)] for _ in range(2)])
-    assert sum(n for _, n, _, _ in table) == 8000
-    assert all(abs(mean - hits) < 0.07 for _, n, mean, hits in table if n > 300)
-
-
-def test_sources_of_a_calibration_weigh_the_same_whatever_their_size():
-    rng = np.random.default_rng(1)
-    sources = [judged(rng, 6000, lambda v: 0.9 + 0 * v), judged(rng, 300, lambda v: 0.1 + 0 * v)]
-    assert np.interp(0.6, *np.array(confidence.fit(sources)).T) == pytest.approx(0.5, abs=0.1)
+    table = confidence.reliability(judged(rng, 4000, lambda v: v))
+    assert sum(n for _, n, _, _ in table) == 4000
+    assert all(abs(mean - hits) < 0.08 for _, n, mean, hits in table if n > 150)
+    truth = [Interval(10, 15, 40, "macro")]
+    found = [Interval(12, 15, 41, "macro", 0.9), Interval(60, 62, 80, "macro", 0.3), Interval(10, 12, 20, "micro", 0.5)]
+    assert confidence.confidence_and_hits([VideoIntervals(truth, found)], "macro").tolist() == [[0.9, 1], [0.3, 0]]
 
 
 def test_the_least_confidence_is_half_of_the_best_mean_f1():
@@ -147,18 +138,17 @@ def test_the_least_confidence_is_half_of_the_best_mean_f1():
         Interval(50, 55, 80, "macro", 0.5),
     ]
     recording = VideoIntervals(truth, found)
-    knots = ((0, 0), (1, 1))
     # The best is 1, between a false alarm at 0.5 and a hit at 0.71.
-    assert confidence.least_confidence([[recording]], "macro", knots, [], 10.0) == (0.5, 0.8, 1.0, 0.0)
+    assert confidence.least_confidence([[recording]], "macro", [], 10.0) == (0.5, 0.8, 1.0, 0.0)
     # A source in which 0.6 is a false alarm counts as much as the other, though its recording is alone.
     alarm = VideoIntervals([truth[0]], [found[0], Interval(50, 55, 80, "macro", 0.6)])
     sources = [[recording] * 3, [alarm]]
-    assert confidence.least_confidence(sources, "macro", knots, [], 10.0) == (0.5, pytest.approx(11 / 15), 1.0, 0.0)
+    assert confidence.least_confidence(sources, "macro", [], 10.0) == (0.5, pytest.approx(11 / 15), 1.0, 0.0)
     # Where more is missed the best is lower, and so is half of it.
     missing = VideoIntervals([*truth, Interval(200, 210, 240, "macro")], found)
-    assert confidence.least_confidence([[missing]], "macro", knots, [], 10.0) == (0.4, 2 / 3, 0.8, 0.0)
+    assert confidence.least_confidence([[missing]], "macro", [], 10.0) == (0.4, 2 / 3, 0.8, 0.0)
     # Of what is a third as common, as confident a one is less probable: half of the best F1 lies higher.
-    rare = confidence.least_confidence([[missing]], "macro", knots, [], 10.0, 1 / 3)
+    rare = confidence.least_confidence([[missing]], "macro", [], 10.0, 1 / 3)
     best = 4 / 3 / (4 / 3 + 1 / 3)
     assert rare[2] == pytest.approx(best)
     assert rare[0] == pytest.approx(np.ceil(50 * best / (best + (2 - best) / 3)) / 50)
@@ -167,11 +157,11 @@ def test_the_least_confidence_is_half_of_the_best_mean_f1():
     # Ten minutes of a face at rest with eight false alarms: half of one a minute is as much as there may be.
     alarms = [Interval(40 * i, 40 * i + 9, 40 * i + 30, "macro", 0.7 + 0.03 * i) for i in range(8)]
     quiet = [VideoIntervals([], alarms)]
-    assert confidence.least_confidence([[recording]], "macro", knots, quiet, 10.0) == (0.78, 2 / 3, 1.0, 0.5)
-    assert confidence.least_confidence([[recording]], "micro", knots, quiet, 10.0)[3] == 0.0
-    votes = confidence.votes_and_hits([recording], "macro")
-    assert votes.tolist() == [[0.9, 1], [0.71, 1], [0.5, 0]]
-    assert confidence.votes_and_hits([recording], "micro").shape == (0, 2)
+    assert confidence.least_confidence([[recording]], "macro", quiet, 10.0) == (0.78, 2 / 3, 1.0, 0.5)
+    assert confidence.least_confidence([[recording]], "micro", quiet, 10.0)[3] == 0.0
+    rows = confidence.confidence_and_hits([recording], "macro")
+    assert rows.tolist() == [[0.9, 1], [0.71, 1], [0.5, 0]]
+    assert confidence.confidence_and_hits([recording], "micro").shape == (0, 2)
 
 
 def test_the_spread_of_types_is_found_again():

@@ -7,14 +7,19 @@ import torch
 from click.testing import CliRunner
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble
-from facespot.weights import train
+from facespot.spotting.confidence import ConfidenceModel
+from facespot.spotting.simulation.corpus import LABORATORY_SHARE
+from facespot.spotting.voting import VotingSettings
+from facespot.weights import train, train_confidence
 from facespot.weights.train import VOTING, Round
+from facespot.weights.train_confidence import CLIPS
 
 SMALL = ContextConfig(width=8, dilations=(1, 2))
 ROUNDS = (
     Round(1, 1, 1e-3, 0, (0, 1)),
     Round(1, 2, 1e-3, 10, (5, 1)),
     Round(1, 2, 1e-3, 20, (7, 0), averaged=True),
+    Round(1, 2, 1e-3, 30, (9, 0), laboratory_share=1.0),
 )
 
 
@@ -26,7 +31,13 @@ def make(monkeypatch, tmp_path, one_thread):
     monkeypatch.setattr(train, "ROUNDS", ROUNDS)
     # One short clip is enough, and the same one every time.
     clip = train.simulate_corpus(1, 1)[72]
-    monkeypatch.setattr(train, "simulate_corpus", lambda clips, seed, workers, quiet_share: {72: clip})
+    drawn = []
+
+    def simulate(clips, seed, workers, laboratory_share, quiet_share):
+        drawn.append((seed, laboratory_share))
+        return {72: clip}
+
+    monkeypatch.setattr(train, "simulate_corpus", simulate)
 
     def run(*words):
         path = tmp_path / "made.safetensors"
@@ -34,6 +45,7 @@ def make(monkeypatch, tmp_path, one_thread):
         assert done.exit_code == 0, done.output
         return load_checkpoint(path)
 
+    run.drawn = drawn
     return run
 
 
@@ -62,7 +74,7 @@ def test_later_rounds_go_on_from_those_before_them(make, tmp_path):
 
 def test_a_round_may_end_halfway_between_what_it_began_with_and_what_it_reached(make, monkeypatch):
     (before,), (halfway,) = members(make("--last", 2)), members(make("--last", 3))
-    monkeypatch.setattr(train, "ROUNDS", (*ROUNDS[:2], replace(ROUNDS[2], averaged=False)))
+    monkeypatch.setattr(train, "ROUNDS", (*ROUNDS[:2], replace(ROUNDS[2], averaged=False), ROUNDS[3]))
     (reached,) = members(make("--last", 3))
     assert (reached != before).any()
     assert halfway.numpy() == pytest.approx(((before + reached) / 2).numpy(), abs=1e-7)
@@ -83,6 +95,61 @@ def test_an_interrupted_run_goes_on_and_leaves_nothing_beside_the_weights(make, 
     monkeypatch.setattr(train, "save_checkpoint", save)
     assert make("--last", 3).digest == whole.digest
     assert [path.name for path in tmp_path.iterdir()] == ["made.safetensors"]
+
+
+def test_the_rounds_of_a_laboratory_end_in_a_file_of_their_own(make, monkeypatch, tmp_path):
+    taught = []
+
+    def teach(general, laboratory, clips):
+        taught.append((general, laboratory, clips))
+        return ["one", "two"]
+
+    monkeypatch.setattr(train, "write_confidence", teach)
+    before = make("--last", 3)
+    assert not taught
+    whole = make("--last", 4, "--share", 0.5)
+    assert make.drawn[-2:] == [(21, LABORATORY_SHARE), (31, 1.0)]
+    ((general, laboratory, clips),) = taught
+    assert (general.name, laboratory.name, clips) == ("made.safetensors", "laboratory.safetensors", CLIPS // 2)
+    # The general ones are what they were before that round.
+    made = load_checkpoint(laboratory)
+    assert torch.equal(members(make("--last", 3, "--share", 0.5))[0], members(whole)[0])
+    assert (members(made)[0] != members(whole)[0]).any()
+    assert made.config["voting"] == whole.config["voting"] == before.config["voting"]
+    # That round alone, from a file of those before it, gives the same.
+    start = tmp_path / "before.safetensors"
+    save_checkpoint(start, "context", whole.config, whole.state)
+    again = make("--start", start, "--first", 4, "--last", 4, "--share", 0.5)
+    assert torch.equal(members(again)[0], members(whole)[0])
+    assert torch.equal(members(load_checkpoint(laboratory))[0], members(made)[0])
+
+
+def test_what_votes_are_worth_is_written_into_both_files(tmp_path, monkeypatch):
+    model = ConfidenceModel((0.0, 0.0), (1.0, 1.0), ((0.0,) * 6, (1.0,) * 6))
+    asked = []
+
+    def learn(general, laboratory, settings, clips, seed, workers):
+        asked.append((settings, clips, seed))
+        return model, 99
+
+    monkeypatch.setattr(train_confidence, "learn_confidence", learn)
+    paths = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
+    for seed, path in enumerate(paths):
+        torch.manual_seed(seed)
+        config, state = pack_ensemble([(SMALL, ContextSpotter(SMALL).state_dict())])
+        save_checkpoint(path, "context", {**config, "voting": VOTING}, state, {"seed": seed})
+    before = [load_checkpoint(path) for path in paths]
+    # Twice, since what was learnt once must not stand in the way.
+    for _ in range(2):
+        done = CliRunner().invoke(train_confidence.main, [*map(str, paths), "--clips", "7", "--seed", "5"])
+        assert done.exit_code == 0, done.output
+    assert asked == [(VotingSettings.from_dict(VOTING), 7, 5)] * 2
+    for number, (path, old) in enumerate(zip(paths, before, strict=True)):
+        held = load_checkpoint(path)
+        assert VotingSettings.from_dict(held.config["voting"]).confidence == model
+        assert held.digest in done.output
+        assert held.notes == {"seed": number, "confidence": {"clips": 7, "seed": 5, "candidates": 99}}
+        assert all(torch.equal(held.state[name], tensor) for name, tensor in old.state.items())
 
 
 @pytest.mark.parametrize("words", [("--first", 2), ("--first", 3, "--last", 2)])

@@ -2,10 +2,12 @@
 
 Nothing is downloaded and no recording of a person is used: corpora of simulated clips (`spotting.simulation`), some
 `ContextSpotter` networks that differ in their seed, and several rounds of learning, each on fresh clips (`ROUNDS`). The
-ensemble are the networks as the last round leaves them. In all rounds tracks slip now and then. With --first later
-rounds alone are run, from the last networks of the file of --start: that is how the shipped weights were made from
-those before them, whose rounds saw older simulators. A run that is interrupted simulates its clips again and goes on
-from the files that it keeps beside the output. The model card, README.md in this folder, has the figures.
+ensemble are the networks as the last round leaves them that is not on clips of a laboratory alone; what the networks
+become by those that are goes into a second file beside it, for recordings of a laboratory (`spotting.settings`). In all
+rounds tracks slip now and then. Last it is learnt what votes are worth (`train_confidence`). With --first later rounds
+alone are run, from the last networks of the file of --start: that is how the shipped weights were made from those
+before them, whose rounds saw older simulators. A run that is interrupted simulates its clips again and goes on from the
+files that it keeps beside the output. The model card, README.md in this folder, has the figures.
 """
 
 import time
@@ -20,9 +22,11 @@ import torch
 from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.context import ContextConfig, pack_ensemble, unpack_ensemble
 from ..models.device import resolve_device
+from ..models.shipped import MODELS
 from ..processes import process_pool, usable_cores
 from ..spotting.learning.from_simulation import SupervisedRecipe, train_supervised
-from ..spotting.simulation.corpus import QUIET_SHARE, ClipBatch, simulate_corpus
+from ..spotting.simulation.corpus import LABORATORY_SHARE, QUIET_SHARE, ClipBatch, simulate_corpus
+from .train_confidence import CLIPS, write_confidence
 
 # Share of clips with slipping tracks.
 GLITCHES = 0.25
@@ -33,9 +37,9 @@ class Round:
     """Clips and optimiser steps of one round, and its learning rate.
 
     seed: of its clips, counted from that of the run. members: likewise the seed of the first network, and what each
-    further one adds. quiet_share: see `simulate_corpus`. averaged: the networks are afterwards the mean of what they
-    were and what they became, weight by weight, which finds better minima than either end (Wortsman et al. 2022,
-    "model soups").
+    further one adds. quiet_share, laboratory_share: see `simulate_corpus`. averaged: the networks are afterwards the
+    mean of what they were and what they became, weight by weight, which finds better minima than either end (Wortsman
+    et al. 2022, "model soups").
     """
 
     clips: int
@@ -44,40 +48,30 @@ class Round:
     seed: int
     members: tuple[int, int]
     quiet_share: float = QUIET_SHARE
+    laboratory_share: float = LABORATORY_SHARE
     averaged: bool = False
+
+    @property
+    def of_laboratory(self) -> bool:
+        """Whether it is for recordings of a laboratory alone."""
+        return self.laboratory_share == 1
 
 
 ROUNDS = (
     Round(9000, 9000, SupervisedRecipe().rate, 0, (0, 1)),
     Round(4000, 2500, 6e-4, 1000, (0, 1)),
     Round(5000, 3000, 6e-4, 7002, (7300, 1), quiet_share=0.2, averaged=True),
-    Round(5000, 3000, 3e-4, 7003, (7400, 1)),
     Round(12000, 3000, 5e-4, 7004, (8199, 1)),
     Round(6000, 3500, 4e-4, 7006, (8300, 1), averaged=True),
     Round(8000, 4000, 6e-4, 7009, (8400, 1), averaged=True),
     Round(8000, 4500, 6e-4, 9330, (8499, 1), averaged=True),
+    Round(6000, 3000, 1e-3, 9443, (93, 1), laboratory_share=1.0, averaged=True),
 )
-# What votes for macro- and micro-expressions are worth, how far lengths are from the truth, and the confidence from
-# which either is reported: as `benchmarks/confidence.py` finds them on simulated clips and rendered portraits.
-CALIBRATION = (
-    (
-        (0.0, 0.0), (0.2474, 0.0396), (0.3688, 0.0845), (0.498, 0.0877), (0.6732, 0.3397), (0.8477, 0.7297),
-        (0.9367, 0.7944), (0.9647, 0.8679), (0.979, 0.9282), (0.986, 0.9292), (0.9928, 0.9302), (1.0, 1.0),
-    ),
-    (
-        (0.0, 0.0), (0.2245, 0.0584), (0.2879, 0.1028), (0.3661, 0.1424), (0.4854, 0.299), (0.6645, 0.4592),
-        (0.7918, 0.7747), (0.8879, 0.8029), (0.9383, 0.8575), (0.9639, 0.9223), (0.988, 0.9233), (1.0, 1.0),
-    ),
-)  # fmt: skip
-TYPE_SPREAD = 1.49
-MIN_CONFIDENCE = (0.48, 0.6)
-VOTING = {
-    "min_confidence": MIN_CONFIDENCE,
-    "calibration": CALIBRATION,
-    "agree": 0.6,
-    "overlap": 0.3,
-    "type_spread": TYPE_SPREAD,
-}
+# How far lengths are from the truth, and the confidence from which either type is reported: as
+# `benchmarks/confidence.py` finds them on simulated clips and rendered portraits.
+TYPE_SPREAD = 1.43
+MIN_CONFIDENCE = (0.46, 0.62)
+VOTING = {"min_confidence": MIN_CONFIDENCE, "agree": 0.6, "overlap": 0.3, "type_spread": TYPE_SPREAD}
 
 
 State = Mapping[str, torch.Tensor]
@@ -131,9 +125,9 @@ def _train_members(
             yield job.result()
 
 
-def _simulate(clips: int, seed: int, quiet_share: float) -> dict[int, ClipBatch]:
+def _simulate(clips: int, seed: int, this: Round) -> dict[int, ClipBatch]:
     started = time.monotonic()
-    corpus = simulate_corpus(clips, seed, workers=usable_cores(), quiet_share=quiet_share)
+    corpus = simulate_corpus(clips, seed, usable_cores(), this.laboratory_share, this.quiet_share)
     click.echo(f"simulated {sum(map(len, corpus.values()))} clips in {time.monotonic() - started:.0f} s", err=True)
     return corpus
 
@@ -181,23 +175,35 @@ def main(
     if start is not None:
         config, begun, notes["start"] = _begun(start, members)
         states = [*begun]
+    general: list[State | None] | None = None
     kept: list[Path] = []
     for number in range(first, last + 1):
         this = ROUNDS[number - 1]
+        if this.of_laboratory and general is None:
+            general = states
         recipe = SupervisedRecipe(steps=max(round(share * this.steps), 1), glitches=GLITCHES, rate=this.rate)
-        corpus = _simulate(max(round(share * this.clips), 1), seed + this.seed, this.quiet_share)
+        corpus = _simulate(max(round(share * this.clips), 1), seed + this.seed, this)
         # Files beside the output from which an interrupted run goes on.
         places = [output.with_name(f"{output.name}.round{number}.{m}.training.pt") for m in range(len(states))]
         kept += places
         seeds = [seed + this.members[0] + m * this.members[1] for m in range(len(states))]
         reached = list(_train_members(corpus, config, recipe, seeds, place, states, places))
         states = [_mean(a, b) if this.averaged and a else b for a, b in zip(states, reached, strict=True)]
-    settings, state = pack_ensemble([(config, state) for state in states if state is not None])
-    settings["voting"] = VOTING
-    digest = save_checkpoint(output, "context", settings, state, notes)
+    laboratory = output.with_name(MODELS["laboratory"]) if general is not None else None
+    digests = [_save(output, config, general or states, notes)]
+    if laboratory is not None:
+        digests.append(_save(laboratory, config, states, notes))
+    if last == len(ROUNDS):
+        digests = write_confidence(output, laboratory, max(round(share * CLIPS), 1))
     for file in kept:
         file.unlink(missing_ok=True)
-    click.echo(f"{output}: {digest}  ({time.monotonic() - started:.0f} s)")
+    for path, digest in zip((output, laboratory), digests, strict=False):
+        click.echo(f"{path}: {digest}  ({time.monotonic() - started:.0f} s)")
+
+
+def _save(path: Path, config: ContextConfig, states: Sequence[State | None], notes: Mapping[str, object]) -> str:
+    settings, state = pack_ensemble([(config, state) for state in states if state is not None])
+    return save_checkpoint(path, "context", {**settings, "voting": VOTING}, state, notes)
 
 
 def _mean(one: State, other: State) -> dict[str, torch.Tensor]:

@@ -313,3 +313,19 @@ def geometry_channels(landmarks: np.ndarray, segments: list[tuple[int, int]]) ->
     for start, stop in segments:
         _write_channels(landmarks[start:stop], channels[start:stop])
     return channels
+
+
+def head_shift(landmarks: np.ndarray, segments: list[tuple[int, int]]) -> float:
+    """The median speed with which the head shifts in the picture, inter-ocular distances a second: that of the channel
+    `translation_speed` of `geometry_channels`, whose arguments these are, over at least one segment."""
+    speeds = []
+    for start, stop in segments:
+        shape = _rigid_shape(_rigid_sample(landmarks[start:stop]))
+        fits = [
+            similarity_to(shape, np.asarray(landmarks[first : min(first + _CHUNK, stop)][:, _RIGID], np.float64))
+            for first in range(start, stop, _CHUNK)
+        ]
+        scale, centre = (np.concatenate([fit[k] for fit in fits]) for k in (1, 2))
+        speeds.append(_speed(centre[:, :2] * np.median(scale)))
+        release(landmarks)
+    return float(np.median(np.concatenate(speeds)))

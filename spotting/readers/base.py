@@ -71,7 +71,3 @@ class Reader(ABC):
     def micro_probability(self, n_ticks: int) -> float | None:
         """0..1, how probably an expression that seems to last so many ticks is micro; None where nobody measured it."""
         return None
-
-    def uncalibrated(self) -> "Reader":
-        """The same whose confidences are as the networks give them; itself where no calibration comes between."""
-        return self

@@ -2,8 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from copy import copy
-from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -81,14 +79,6 @@ class EnsembleReader(Reader):
 
     def micro_probability(self, n_ticks: int) -> float | None:
         return self._settings.micro_probability(n_ticks) if isinstance(self._settings, VotingSettings) else None
-
-    def uncalibrated(self) -> "EnsembleReader":
-        settings = self._settings
-        if not isinstance(settings, VotingSettings):
-            return self
-        other = copy(self)
-        other._settings = replace(settings, calibration=None)
-        return other
 
     def curves(self, features: FaceFeatures) -> Curves:
         n = features.timebase.n_ticks

@@ -1,6 +1,7 @@
 """`Spotter`: the shipped weights, chunks, segments, filters and files that do not fit."""
 
 import dataclasses
+from dataclasses import replace
 from importlib.resources import as_file, files
 from itertools import pairwise
 from typing import get_args
@@ -18,7 +19,7 @@ from facespot.models.auw_gcn import AUWGCN, AUWGCNConfig
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble, unpack_ensemble
 from facespot.models.gim import GIMSpotter, GIMSpotterConfig
-from facespot.models.shipped import MODELS
+from facespot.models.shipped import MODELS, shipped_weights
 from facespot.models.spotformer import SpotFormerConfig
 from facespot.spotting.decoding import DecodingSettings, decode
 from facespot.spotting.intervals import Interval
@@ -27,6 +28,7 @@ from facespot.spotting.many import spot_many
 from facespot.spotting.readers.authors_decoding import SAMM_LV, decode_reference
 from facespot.spotting.readers.auw_decoding import AuwDecoding
 from facespot.spotting.readers.base import Curves, Decoding
+from facespot.spotting.settings import setting_of
 from facespot.spotting.simulation.anatomy import mirror_index
 from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter, spot
 from facespot.spotting.voting import VotingSettings
@@ -388,7 +390,6 @@ def test_the_networks_of_the_paper_spot_too(features, tmp_path):
     save_checkpoint(tmp_path / "gim", "gim", dataclasses.asdict(network.config), network.state_dict())
     spotter = Spotter.load(tmp_path / "gim", "cpu")
     assert spotter.curves(features).reach is None
-    assert spotter.uncalibrated() is spotter
     result = spotter.spot(features, min_confidence=0.0)
     assert result.provenance["architecture"] == "gim"
 
@@ -437,16 +438,64 @@ def test_the_shipped_network_reads_every_channel():
 
 
 def test_the_shipped_weights_vote_as_their_recipe_says():
-    with as_file(files("facespot.weights") / DEFAULT_WEIGHTS) as path:
-        voting = load_checkpoint(path).config["voting"]
-    assert VotingSettings.from_dict(voting) == VotingSettings.from_dict(VOTING)
+    voting = []
+    for model in ("default", "laboratory"):
+        with shipped_weights(model) as path:
+            voting.append(VotingSettings.from_dict(load_checkpoint(path).config["voting"]))
+    # What votes are worth is one for both.
+    assert voting[0] == voting[1]
+    assert voting[0].confidence is not None
+    assert replace(voting[0], confidence=None) == VotingSettings.from_dict(VOTING)
 
 
-def test_uncalibrated_confidences_are_the_votes(features, tmp_path):
-    low = ((0.0, 0.0), (0.5, 0.1), (1.0, 1.0))
-    voting = {"min_confidence": [0.0, 0.0], "calibration": [low, low]}
-    spotter = Spotter.load(save(tmp_path / "w", [untrained()], voting=voting), "cpu")
-    reported, plain = (s.intervals(features)[0] for s in (spotter, spotter.uncalibrated()))
-    assert len(plain) == len(reported) > 0
-    for votes, mine in zip(plain, reported, strict=True):
-        assert mine.confidence == pytest.approx(np.interp(votes.confidence, *zip(*low, strict=True)))
+def moving(features):
+    """The same face whose head sways in the picture by half an inter-ocular distance."""
+    t = np.arange(features.timebase.n_ticks) / 30.0
+    landmarks = np.array(features.landmarks)
+    landmarks[..., 0] += 20 * np.sin(3 * t)[:, None]
+    return replace(features, landmarks=landmarks)
+
+
+def test_a_recording_is_of_a_laboratory_where_the_head_keeps_still(features):
+    assert setting_of(features) == "laboratory"
+    assert setting_of(moving(features)) == "anywhere"
+    nobody = replace(features, segment=np.full(features.timebase.n_ticks, -1, np.int32))
+    assert setting_of(nobody) == "anywhere"
+    # It is told by the middle of the speeds, so that a turn now and then makes no difference.
+    turned = np.array(features.landmarks)
+    turned[100:160, :, 0] += np.linspace(0, 60, 60)[:, None]
+    assert setting_of(replace(features, landmarks=turned)) == "laboratory"
+
+
+def test_recordings_of_a_laboratory_are_read_by_networks_of_their_own(shipped, features):
+    laboratory = Spotter.load(device="cpu", model="laboratory")
+    with shipped_weights("default") as path:
+        general = Spotter.load(path, "cpu")
+    for video, reader, setting in ((features, laboratory, "laboratory"), (moving(features), general, "anywhere")):
+        assert np.array_equal(shipped.curves(video).scores, reader.curves(video).scores)
+        assert shipped.intervals(video)[0] == reader.intervals(video)[0]
+        result = shipped.spot(video)
+        assert result.provenance["setting"] == setting
+        assert result.provenance["model"] == "default"
+        assert result.provenance["weights_sha256"] == reader.origin["weights_sha256"]
+        assert result.spots == reader.spot(video).spots
+    # Who asks for one gets it, whatever the recording.
+    assert "setting" not in laboratory.spot(features).provenance
+    assert laboratory.spot(moving(features)).provenance["model"] == "laboratory"
+
+
+def test_networks_for_a_laboratory_are_loaded_when_they_are_needed(features, monkeypatch):
+    loaded = []
+    load = Spotter._load.__func__
+
+    def counted(cls, path, *arguments):
+        loaded.append(path.name)
+        return load(cls, path, *arguments)
+
+    monkeypatch.setattr(Spotter, "_load", classmethod(counted))
+    spotter = Spotter.load(device="cpu")
+    spotter.curves(moving(features))
+    assert loaded == [MODELS["default"]]
+    for _ in range(2):
+        spotter.curves(features)
+    assert loaded == [MODELS["default"], MODELS["laboratory"]]

@@ -2,10 +2,11 @@
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from facespot.spotting.confidence import LEAST_VOTES, ConfidenceModel
 from facespot.spotting.voting import MICRO_TICKS, VotingSettings, vote
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -110,21 +111,39 @@ def test_no_confidence_asked_for_ends_and_finds_what_there_is():
     assert [(i.onset, i.offset) for i in found] == [(20, 40)]
 
 
-CALIBRATION = (((0.0, 0.0), (0.6, 0.2), (1.0, 1.0)), ((0.0, 0.0), (0.5, 0.8), (1.0, 1.0)))
+def model(macro, micro):
+    """Confidence by the logarithm of the odds of the votes, and how strong another one nearby is."""
+    weights = tuple((bias, 1.0, beside, 0.0, 0.0, 0.0) for bias, beside in (macro, micro))
+    return ConfidenceModel((0.0, 0.0), (1.0, 1.0), weights)
 
 
-def test_confidences_are_reported_as_calibrated():
+def test_confidences_are_what_the_model_makes_of_votes():
     curves = clean(200, [(20, 60), (100, 110)], height=0.6)
-    found = vote(*curves, [(0, 200)], VotingSettings(min_confidence=(0.1, 0.1), calibration=CALIBRATION))
-    assert [(i.type, round(i.confidence, 3)) for i in found] == [("macro", 0.2), ("micro", 0.84)]
-    found = vote(*curves, [(0, 200)], VotingSettings(min_confidence=(0.5, 0.5), calibration=CALIBRATION))
+    settings = VotingSettings(min_confidence=(0.1, 0.1), confidence=model((-1, 0), (1, 0)))
+    found = vote(*curves, [(0, 200)], settings)
+    odds = 1.5 * np.exp([-1, 1])
+    assert [i.type for i in found] == ["macro", "micro"]
+    assert [i.confidence for i in found] == pytest.approx(odds / (1 + odds))
+    found = vote(*curves, [(0, 200)], replace(settings, min_confidence=(0.5, 0.5)))
     assert [i.type for i in found] == ["micro"]
 
 
-def test_calibrated_settings_survive_a_checkpoint():
-    settings = VotingSettings(min_confidence=(0.5, 0.4), calibration=CALIBRATION)
+def test_what_is_not_reported_counts_for_what_is_beside_it():
+    weak, strong = clean(400, [(20, 60)], height=0.3), clean(400, [(100, 140)], height=0.8)
+    both = [np.maximum(a, b) for a, b in zip(weak, strong, strict=True)]
+    settings = VotingSettings(min_confidence=(0.6, 0.6), confidence=model((0, 1), (0, 1)))
+    (alone,), (beside,) = vote(*strong, [(0, 400)], settings), vote(*both, [(0, 400)], settings)
+    assert alone.confidence == pytest.approx(0.8)
+    assert beside.confidence == pytest.approx(1 / (1 + np.exp(-np.log(4) - 0.3)))
+    # Not across a cut.
+    (cut,) = vote(*both, [(0, 80), (80, 400)], settings)
+    assert cut.confidence == pytest.approx(0.8)
+
+
+def test_settings_survive_a_checkpoint():
+    settings = VotingSettings(min_confidence=(0.5, 0.4), confidence=model((-1, 0), (1, 0)))
     assert VotingSettings.from_dict(json.loads(json.dumps(asdict(settings)))) == settings
-    assert settings.least_votes() == pytest.approx(0.25)
+    assert settings.least_votes() == LEAST_VOTES
     assert VotingSettings(min_confidence=(0.5, 0.4)).least_votes() == 0.4
     with pytest.raises(TypeError):
         VotingSettings.from_dict({"min_confidence": (0.5, 0.5), "min_certainty": 0.5})

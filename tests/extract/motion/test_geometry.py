@@ -208,3 +208,15 @@ def test_what_is_held_for_long_stays_visible_in_the_held_channels():
 
 def test_every_kept_point_has_a_mirror_image():
     assert sorted(mirror_index()) == list(range(len(KEPT_MESH_POINTS)))
+
+
+def test_the_shift_of_the_head_is_the_median_of_its_channel(monkeypatch):
+    landmarks = lively(300)
+    segments = [(0, 120), (130, 300)]
+    speeds = np.concatenate(
+        [geometry_channels(landmarks, segments)[a:b, INDEX["translation_speed"]] for a, b in segments]
+    )
+    assert geometry_module.head_shift(landmarks, segments) == pytest.approx(np.median(speeds), rel=1e-5)
+    monkeypatch.setattr(geometry_module, "_CHUNK", 50)
+    assert geometry_module.head_shift(landmarks, segments) == pytest.approx(np.median(speeds), rel=1e-5)
+    assert geometry_module.head_shift(film(still(60)), [(0, 60)]) == pytest.approx(0, abs=1e-6)
