@@ -27,7 +27,6 @@ from facespot.extract.pipeline import extract_features
 from facespot.extract.timebase import CLOCK_HZ
 from facespot.spotting.intervals import EXPRESSION_TYPES, ExpressionType, Interval, iou_matrix
 from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
-from facespot.spotting.learning.confidence import observed
 from facespot.spotting.simulation.anatomy import draw_person
 from facespot.spotting.simulation.corpus import clip_counts, film_clip
 from facespot.spotting.simulation.recording import read_truth
@@ -52,7 +51,7 @@ def fresh_clips(clips: int, seed: int) -> list[tuple[FaceFeatures, list[Interval
         for i in range(number):
             performance, seen = film_clip(ticks, (seed, ticks, i))
             truth = [Interval(e.onset, e.apex, e.offset, e.type) for e in performance.events]
-            found.append((observed(seen), truth))
+            found.append((seen.features(), truth))
     return found
 
 
@@ -63,7 +62,7 @@ def quiet_clips(clips: int, seed: int) -> list[tuple[FaceFeatures, list[Interval
         rng = np.random.default_rng((seed, QUIET_TICKS, i))
         person = draw_person(rng)
         performance = perform(person, QUIET_TICKS, rng, busy=0.0, speech=0.5)
-        found.append((observed(observe(person, performance, rng)), []))
+        found.append((observe(person, performance, rng).features(), []))
     return found
 
 

@@ -176,7 +176,8 @@ _TABLE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "type": click.Choice(list(MODELS)),
             "cls": InsteadOf,
             "other": "weights",
-            "help": "Which of the models that come with facespot: ours, or the network of the GIM paper.  "
+            "help": "Which of the models that come with facespot: ours, ours for all recordings as for those of a "
+            "laboratory, or the network of the GIM paper.  "
             f"[default: {DEFAULT_MODEL}]",
         },
     ),

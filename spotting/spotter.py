@@ -22,7 +22,7 @@ from .explanations import explain_interval
 from .intervals import EXPRESSION_TYPES, CutOff, ExpressionType, Interval, Spot
 from .readers.base import Curves, Decoding, Reader
 from .result import SpotResult
-from .settings import Setting, setting_of
+from .settings import setting_of
 from .thresholds import Confidence, chosen_types, least_confidence
 from .tidying import cut_off, cut_off_warnings, tidy, types_of_cut_off
 from .voice import Voice, VoiceChoice, agreement, check_voice, listen
@@ -117,21 +117,17 @@ class Spotter:
         }
         return cls(made, {**origin, "device": "cpu" if device is None else device.type})
 
-    def reading(self, features: FaceFeatures) -> "Spotter":
-        """The one whose networks read a video: itself, or the one for recordings of a laboratory."""
-        return self if self._setting(features) != "laboratory" else self._for_laboratories
-
-    def _setting(self, features: FaceFeatures) -> Setting | None:
-        """None where it makes no difference."""
-        return None if self._laboratory is None else setting_of(features)
-
     @cached_property
     def _for_laboratories(self) -> "Spotter":
         return self._laboratory()
 
     def curves(self, features: FaceFeatures) -> Curves:
-        """What the networks say of each tick of one video."""
-        return self.reading(features).reader.curves(features)
+        """What the networks say of each tick of one video; those for recordings of a laboratory, where it is one."""
+        if self._laboratory is None:
+            return self.reader.curves(features)
+        setting = setting_of(features)
+        reader = self._for_laboratories.reader if setting == "laboratory" else self.reader
+        return replace(reader.curves(features), setting=setting)
 
     def intervals(
         self, features: FaceFeatures, min_confidence: Confidence | None = None
@@ -171,8 +167,8 @@ class Spotter:
         least = least_confidence(min_confidence, self.reader.min_confidence)
         wanted = chosen_types(types)
         segments = features.segments()
-        setting, reading = self._setting(features), self.reading(features)
-        curves = reading.reader.curves(features)
+        curves = self.curves(features)
+        origin = self._for_laboratories.origin if curves.setting == "laboratory" else self.origin
         found = [i for i in self._decode(curves, segments, least) if i.type in wanted]
         # Only where nothing was found: how near the strongest candidate came tells a calm face from a poor network.
         candidates = found or [i for i in self._decode(curves, segments, (0.0, 0.0)) if i.type in wanted]
@@ -200,8 +196,8 @@ class Spotter:
             ),
             provenance={
                 "facespot": __version__,
-                **reading.origin,
-                **({"model": self.origin["model"], "setting": setting} if setting else {}),
+                **origin,
+                **({"model": self.origin["model"], "setting": curves.setting} if curves.setting else {}),
                 "min_confidence": dict(zip(EXPRESSION_TYPES, least, strict=True)),
                 "types": list(wanted),
                 **({"voice": voice.account} if voice is not None and voice.account else {}),

@@ -7,10 +7,8 @@ import torch
 from click.testing import CliRunner
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble
-from facespot.spotting.confidence import ConfidenceModel
 from facespot.spotting.simulation.corpus import LABORATORY_SHARE
-from facespot.spotting.voting import VotingSettings
-from facespot.weights import train, train_confidence
+from facespot.weights import train
 from facespot.weights.train import VOTING, Round
 from facespot.weights.train_confidence import CLIPS
 
@@ -122,34 +120,6 @@ def test_the_rounds_of_a_laboratory_end_in_a_file_of_their_own(make, monkeypatch
     again = make("--start", start, "--first", 4, "--last", 4, "--share", 0.5)
     assert torch.equal(members(again)[0], members(whole)[0])
     assert torch.equal(members(load_checkpoint(laboratory))[0], members(made)[0])
-
-
-def test_what_votes_are_worth_is_written_into_both_files(tmp_path, monkeypatch):
-    model = ConfidenceModel((0.0, 0.0), (1.0, 1.0), ((0.0,) * 6, (1.0,) * 6))
-    asked = []
-
-    def learn(general, laboratory, settings, clips, seed, workers):
-        asked.append((settings, clips, seed))
-        return model, 99
-
-    monkeypatch.setattr(train_confidence, "learn_confidence", learn)
-    paths = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
-    for seed, path in enumerate(paths):
-        torch.manual_seed(seed)
-        config, state = pack_ensemble([(SMALL, ContextSpotter(SMALL).state_dict())])
-        save_checkpoint(path, "context", {**config, "voting": VOTING}, state, {"seed": seed})
-    before = [load_checkpoint(path) for path in paths]
-    # Twice, since what was learnt once must not stand in the way.
-    for _ in range(2):
-        done = CliRunner().invoke(train_confidence.main, [*map(str, paths), "--clips", "7", "--seed", "5"])
-        assert done.exit_code == 0, done.output
-    assert asked == [(VotingSettings.from_dict(VOTING), 7, 5)] * 2
-    for number, (path, old) in enumerate(zip(paths, before, strict=True)):
-        held = load_checkpoint(path)
-        assert VotingSettings.from_dict(held.config["voting"]).confidence == model
-        assert held.digest in done.output
-        assert held.notes == {"seed": number, "confidence": {"clips": 7, "seed": 5, "candidates": 99}}
-        assert all(torch.equal(held.state[name], tensor) for name, tensor in old.state.items())
 
 
 @pytest.mark.parametrize("words", [("--first", 2), ("--first", 3, "--last", 2)])

@@ -65,7 +65,7 @@ ROUNDS = (
     Round(6000, 3500, 4e-4, 7006, (8300, 1), averaged=True),
     Round(8000, 4000, 6e-4, 7009, (8400, 1), averaged=True),
     Round(8000, 4500, 6e-4, 9330, (8499, 1), averaged=True),
-    Round(6000, 3000, 1e-3, 9443, (93, 1), laboratory_share=1.0, averaged=True),
+    Round(6000, 3000, 1e-3, 9443, (939, 1), laboratory_share=1.0, averaged=True),
 )
 # How far lengths are from the truth, and the confidence from which either type is reported: as
 # `benchmarks/confidence.py` finds them on simulated clips and rendered portraits.

@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ...extract.features import FaceFeatures
-from ...extract.timebase import Timebase
+from ...extract.timebase import CLOCK_HZ
 from ..datasets.records import make_records
 from ..datasets.sampling import sample_points
 from ..intervals import Point
 from ..simulation.corpus import LABORATORY_SHARE, clip_counts, film_clip
 from ..simulation.stage import Event
 from .point_videos import PointVideo
-
-CLOCK_HZ = 30.0
 
 
 def annotated_clips(
@@ -24,10 +20,7 @@ def annotated_clips(
     for ticks, count in clip_counts(clips).items():
         for number in range(count):
             performance, seen = film_clip(ticks, (seed, ticks, number), laboratory_share)
-            clock = Timebase(np.arange(ticks) / CLOCK_HZ)
-            segment = np.zeros(ticks, np.int32)
-            features = FaceFeatures(seen.snippets.astype(np.float16), seen.landmarks, segment, clock)
-            made.append((features, performance.events))
+            made.append((seen.features(), performance.events))
     return made
 
 

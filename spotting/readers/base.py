@@ -10,6 +10,7 @@ import numpy as np
 from ...extract.features import FaceFeatures
 from ...models.checkpoint import Checkpoint
 from ..intervals import Interval
+from ..settings import Setting
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +25,7 @@ class Curves:
 
     intensity: (N,) in 0..1. scores: (N, 2) of macro and micro in 0..1. reach: (N, 2) ticks to onset and offset of the
     expression around the tick; ends: (N, 2, 3) of either class, onset, offset and neither; speaking: (N,) in 0..1.
-    None from networks that do not tell.
+    None from networks that do not tell. setting: which networks they are of, where several could have read the video.
     """
 
     intensity: np.ndarray
@@ -32,6 +33,7 @@ class Curves:
     reach: np.ndarray | None = None
     ends: np.ndarray | None = None
     speaking: np.ndarray | None = None
+    setting: Setting | None = None
 
 
 class Reader(ABC):

@@ -11,11 +11,11 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 from scipy.special import expit
 
-from ...extract.features import SNIPPET_REACH, SNIPPET_STEPS
+from ...extract.features import SNIPPET_REACH, SNIPPET_STEPS, FaceFeatures
 from ...extract.motion.alignment import ANCHOR_MESH_POINTS, remove_head_motion
 from ...extract.options import ExtractOptions
 from ...extract.regions import EYE_LIDS, KEPT_INDEX, ROI_NAMES
-from ...extract.timebase import CLOCK_HZ
+from ...extract.timebase import CLOCK_HZ, Timebase
 from .anatomy import Person, neutral_face, roi_means
 from .response import draw_response
 from .stage import Event, Performance
@@ -40,6 +40,12 @@ class Observation:
 
     snippets: np.ndarray
     landmarks: np.ndarray
+
+    def features(self) -> FaceFeatures:
+        """The same as a recording in one piece, its snippets in half precision as in the cache."""
+        ticks = len(self.snippets)
+        clock = Timebase(np.arange(ticks) / CLOCK_HZ)
+        return FaceFeatures(self.snippets.astype(np.float16), self.landmarks, np.zeros(ticks, np.int32), clock)
 
 
 def _wander(n: int, sigma_ticks: float, rng: np.random.Generator, channels: int) -> np.ndarray:
