@@ -1,4 +1,4 @@
-"""Learning how sure to be of an interval (`spotting.confidence`) from some whose truth is known, as in simulated clips."""
+"""Learning how sure to be of an interval (`spotting.confidence`) from those of recordings whose truth is known."""
 
 import numpy as np
 from scipy.optimize import minimize
