@@ -219,6 +219,7 @@ def _weights(console: Console, options: dict[str, Any]) -> Judged:
     report = {
         "protocol": "given weights",
         "weights": spotter.origin,
+        **({"laboratory_weights": spotter.laboratory_origin} if spotter.laboratory_origin else {}),
         "absent_videos": options["absent"],
         **_open_ended(data.open_ended, options),
         **pairing.facts(),

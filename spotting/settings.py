@@ -14,6 +14,6 @@ LABORATORY_SHIFT = 0.05
 def setting_of(features: FaceFeatures) -> Setting:
     """laboratory: where the head hardly shifts for half of the time, as of people who sit still before a screen."""
     segments = features.segments()
-    if not segments or features.landmarks.shape[1] == 0:
+    if not segments:
         return "anywhere"
     return "laboratory" if head_shift(features.landmarks, segments) < LABORATORY_SHIFT else "anywhere"

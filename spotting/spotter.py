@@ -117,6 +117,11 @@ class Spotter:
         }
         return cls(made, {**origin, "device": "cpu" if device is None else device.type})
 
+    @property
+    def laboratory_origin(self) -> dict[str, Any] | None:
+        """Provenance of the weights that recordings of a laboratory are given to; None where these read them too."""
+        return None if self._laboratory is None else self._for_laboratories.origin
+
     @cached_property
     def _for_laboratories(self) -> "Spotter":
         return self._laboratory()

@@ -152,6 +152,7 @@ def test_given_weights_are_judged_on_a_data_set(data, tmp_path):
     assert "3 of 4 are covered" in result.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["protocol"], report["weights"]["architecture"]) == ("given weights", "context")
+    assert report["laboratory_weights"]["weights"] == "laboratory.safetensors"
     assert (report["absent"], report["subjects"]) == (["p3"], 4)
     # The clips are simulated, and so were those that the weights learnt from. A quarter of the truth is in the video
     # without features, and all of that counts as missed.
