@@ -321,11 +321,12 @@ def head_shift(landmarks: np.ndarray, segments: list[tuple[int, int]]) -> float:
     speeds = []
     for start, stop in segments:
         shape = _rigid_shape(_rigid_sample(landmarks[start:stop]))
-        fits = [
-            similarity_to(shape, np.asarray(landmarks[first : min(first + _CHUNK, stop)][:, _RIGID], np.float64))
-            for first in range(start, stop, _CHUNK)
-        ]
-        scale, centre = (np.concatenate([fit[k] for fit in fits]) for k in (1, 2))
-        speeds.append(_speed(centre[:, :2] * np.median(scale)))
-        release(landmarks)
+        scales, centres = [], []
+        for first in range(start, stop, _CHUNK):
+            rigid = np.asarray(landmarks[first : min(first + _CHUNK, stop)][:, _RIGID], np.float64)
+            _, scale, centre, _ = similarity_to(shape, rigid)
+            scales.append(scale)
+            centres.append(centre[:, :2])
+            release(landmarks)
+        speeds.append(_speed(np.concatenate(centres) * np.median(np.concatenate(scales))))
     return float(np.median(np.concatenate(speeds)))
