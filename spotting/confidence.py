@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..models.context_arrays import sigmoid
+
 WINDOW_TICKS = 240  # to either side of an interval: eight seconds
 # What is voted for less is no candidate, and nothing that others are judged by.
 LEAST_VOTES = 0.1
@@ -64,13 +66,18 @@ class ConfidenceModel:
         sizes = np.shape(model.centre), np.shape(model.spread), np.shape(model.weights)
         if sizes != ((N_MEASURES,), (N_MEASURES,), (2, products(np.zeros((1, N_MEASURES))).shape[1])):
             raise ValueError(f"a confidence model has other sizes than {sizes}")
+        if not (
+            np.isfinite([*model.centre, *model.spread, *model.weights[0], *model.weights[1]]).all()
+            and min(model.spread) > 0
+        ):
+            raise ValueError("a confidence model holds finite numbers, and spreads above 0")
         return model
 
     def __call__(self, rows: np.ndarray, micro: np.ndarray) -> np.ndarray:
         """(n,) confidence, 0..1, by (n, 2) `measures` and (n,) whether it is a micro-expression."""
         standardised = (rows - np.array(self.centre)) / np.array(self.spread)
         margins = products(standardised) @ np.array(self.weights).T
-        return 1 / (1 + np.exp(-np.where(micro, margins[:, 1], margins[:, 0])))
+        return sigmoid(np.where(micro, margins[:, 1], margins[:, 0]))
 
 
 def _numbers(values: Any) -> Any:

@@ -52,3 +52,6 @@ def test_a_model_survives_a_checkpoint_and_another_size_does_not():
     for wrong in ("none", [None, 1.0], 3.0):
         with pytest.raises((TypeError, ValueError)):
             ConfidenceModel.from_dict({**asdict(PLAIN), "centre": wrong})
+    for spread in ([0.0, 1.0], [1.0, -1.0], [float("inf"), 1.0]):
+        with pytest.raises(ValueError, match="finite numbers, and spreads above 0"):
+            ConfidenceModel.from_dict({**asdict(PLAIN), "spread": spread})
