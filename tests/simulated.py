@@ -1,5 +1,7 @@
 """Simulated recordings for the tests: performances made to measure and clips with their truth."""
 
+from dataclasses import replace
+
 import numpy as np
 from facespot.extract.features import FaceFeatures
 from facespot.extract.timebase import Timebase
@@ -43,3 +45,11 @@ def laboratory_clip(seed: int, n: int = 480) -> tuple[FaceFeatures, list[Interva
     performance = perform(person, n, rng, busy=0.35, speech=0.0, laboratory=True)
     truth = [Interval(e.onset, e.apex, e.offset, e.type) for e in performance.events]
     return features_of(observe(person, performance, rng, still=True)), truth
+
+
+def swaying(features: FaceFeatures) -> FaceFeatures:
+    """The same face whose head sways in the picture by half an inter-ocular distance."""
+    t = np.arange(features.timebase.n_ticks) / 30.0
+    landmarks = np.array(features.landmarks)
+    landmarks[..., 0] += 20 * np.sin(3 * t)[:, None]
+    return replace(features, landmarks=landmarks)

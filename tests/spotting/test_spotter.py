@@ -28,12 +28,11 @@ from facespot.spotting.many import spot_many
 from facespot.spotting.readers.authors_decoding import SAMM_LV, decode_reference
 from facespot.spotting.readers.auw_decoding import AuwDecoding
 from facespot.spotting.readers.base import Curves, Decoding
-from facespot.spotting.settings import setting_of
 from facespot.spotting.simulation.anatomy import mirror_index
 from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter, spot
 from facespot.spotting.voting import VotingSettings
 from facespot.weights.train import VOTING
-from simulated import laboratory_clip
+from simulated import laboratory_clip, swaying
 
 SMALL = ContextConfig(width=8, dilations=(1, 2, 4))
 
@@ -356,7 +355,7 @@ def test_spots_are_in_seconds_of_the_video(shipped, features):
 
 
 def test_results_name_their_weights(shipped, features):
-    provenance = shipped.spot(moving(features)).provenance
+    provenance = shipped.spot(swaying(features)).provenance
     assert provenance["weights"] == DEFAULT_WEIGHTS
     assert provenance["architecture"] == "context"
     assert len(provenance["weights_sha256"]) == 64
@@ -446,56 +445,3 @@ def test_the_shipped_weights_vote_as_their_recipe_says():
     assert voting[0] == voting[1]
     assert voting[0].confidence is not None
     assert replace(voting[0], confidence=None) == VotingSettings.from_dict(VOTING)
-
-
-def moving(features):
-    """The same face whose head sways in the picture by half an inter-ocular distance."""
-    t = np.arange(features.timebase.n_ticks) / 30.0
-    landmarks = np.array(features.landmarks)
-    landmarks[..., 0] += 20 * np.sin(3 * t)[:, None]
-    return replace(features, landmarks=landmarks)
-
-
-def test_a_recording_is_of_a_laboratory_where_the_head_keeps_still(features):
-    assert setting_of(features) == "laboratory"
-    assert setting_of(moving(features)) == "anywhere"
-    nobody = replace(features, segment=np.full(features.timebase.n_ticks, -1, np.int32))
-    assert setting_of(nobody) == "anywhere"
-    # It is told by the middle of the speeds, so that a turn now and then makes no difference.
-    turned = np.array(features.landmarks)
-    turned[100:160, :, 0] += np.linspace(0, 60, 60)[:, None]
-    assert setting_of(replace(features, landmarks=turned)) == "laboratory"
-
-
-def test_recordings_of_a_laboratory_are_read_by_networks_of_their_own(shipped, features):
-    laboratory = Spotter.load(device="cpu", model="laboratory")
-    with shipped_weights("default") as path:
-        general = Spotter.load(path, "cpu")
-    for video, reader, setting in ((features, laboratory, "laboratory"), (moving(features), general, "anywhere")):
-        assert np.array_equal(shipped.curves(video).scores, reader.curves(video).scores)
-        assert shipped.intervals(video)[0] == reader.intervals(video)[0]
-        result = shipped.spot(video)
-        assert result.provenance["setting"] == setting
-        assert result.provenance["model"] == "default"
-        assert result.provenance["weights_sha256"] == reader.origin["weights_sha256"]
-        assert result.spots == reader.spot(video).spots
-    # Who asks for one gets it, whatever the recording.
-    assert "setting" not in laboratory.spot(features).provenance
-    assert laboratory.spot(moving(features)).provenance["model"] == "laboratory"
-
-
-def test_networks_for_a_laboratory_are_loaded_when_they_are_needed(features, monkeypatch):
-    loaded = []
-    load = Spotter._load.__func__
-
-    def counted(cls, path, *arguments):
-        loaded.append(path.name)
-        return load(cls, path, *arguments)
-
-    monkeypatch.setattr(Spotter, "_load", classmethod(counted))
-    spotter = Spotter.load(device="cpu")
-    spotter.curves(moving(features))
-    assert loaded == [MODELS["default"]]
-    for _ in range(2):
-        spotter.curves(features)
-    assert loaded == [MODELS["default"], MODELS["laboratory"]]
