@@ -6,8 +6,8 @@ from ..extract.features import FaceFeatures
 from ..extract.motion.geometry import head_shift
 
 Setting = Literal["laboratory", "anywhere"]
-# Inter-ocular distances a second: where as many simulated recordings of a laboratory (which are three in ten) lie above
-# as others lie below.
+# Inter-ocular distances a second: about as large a part of simulated recordings of a laboratory lies above (28 %) as of
+# others lies below (23 %).
 LABORATORY_SHIFT = 0.05
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from ..confidence import N_MEASURES, ConfidenceModel, products
 
@@ -29,8 +30,7 @@ def _logistic(terms: np.ndarray, hit: np.ndarray) -> np.ndarray:
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         margin = terms @ weights
-        likely = 1 / (1 + np.exp(-margin))
         value = np.logaddexp(0, margin).sum() - margin @ hit + penalty @ weights**2
-        return float(value), terms.T @ (likely - hit) + 2 * penalty * weights
+        return float(value), terms.T @ (expit(margin) - hit) + 2 * penalty * weights
 
     return minimize(loss, np.zeros(terms.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
