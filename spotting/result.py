@@ -161,7 +161,9 @@ class SpotResult:
         found = "no expressions"
         if n:
             found = f"{n} expression{'s' * (n != 1)} ({counts['macro']} macro, {counts['micro']} micro)"
-        return f"{found}; face usable in {100 * self.coverage:.0f} % of {self.timebase.duration_s:.1f} s"
+        usable = f"face usable in {100 * self.coverage:.0f} % of {self.timebase.duration_s:.1f} s"
+        still = "; still head: read as of a laboratory" if self.provenance.get("setting") == "laboratory" else ""
+        return f"{found}; {usable}{still}"
 
     def hint(self) -> str | None:
         """Where nothing was found, how near the strongest candidate came; None where something was, be it speech."""

@@ -61,9 +61,9 @@ def _bumps(n: int, count: int, rng: np.random.Generator, low: int, high: int) ->
     t = np.arange(n)
     for _ in range(count):
         at, length = rng.integers(-10, n), rng.integers(low, high)
-        up = 1 / (1 + np.exp(-(t - at) / (length / 6)))
+        up = expit((t - at) / (length / 6))
         if rng.random() < 0.6:
-            up = up - 1 / (1 + np.exp(-(t - at - length - rng.integers(0, 40)) / (length / 6)))
+            up = up - expit((t - at - length - rng.integers(0, 40)) / (length / 6))
         curve += rng.normal() * up
     return curve[:, None]
 

@@ -32,6 +32,14 @@ def test_repr_is_one_short_line():
     assert "2 expressions (1 macro, 1 micro); face usable in 97 % of 8.0 s" in text
 
 
+def test_headline_says_when_a_recording_was_read_as_of_a_laboratory():
+    assert (
+        make_result(provenance={"setting": "laboratory"}).headline().endswith("; still head: read as of a laboratory")
+    )
+    for provenance in ({"setting": "anywhere"}, {}):
+        assert make_result(provenance=provenance).headline().endswith(" of 8.0 s")
+
+
 def test_html_shows_every_row_and_escapes_the_name():
     html = make_result()._repr_html_()
     assert html.count("<tr") == 3
