@@ -131,9 +131,8 @@ class SubjectScan:
         for track in grown:
             if track.wants_check or track.wants_view:
                 read = self._is_face(frame.rgb, track.boxes[-1])
-                if read is not None:
-                    track.is_face = True
-                    track.add_view(appearance(*read))
+                track.is_face = track.is_face or read is not None
+                track.add_view(None if read is None else appearance(*read))
         return grown
 
     def subjects(self) -> list[Subject]:

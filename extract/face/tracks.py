@@ -13,6 +13,7 @@ LINK_RATIO = 1.6  # change of face width between looks
 LINK_GAP_S = 1.0  # longest absence inside one track
 
 _FIRST_CHECKS, _CHECK_EVERY = 4, 8  # looks
+_RAREST_VIEW = 64  # looks: between two where those before showed nothing that was not known
 _MOST_PORTRAITS = 4
 _EARLY_LOOKS = 4  # by whose views a face is known again; who it is must be settled before its frames are followed
 _MOST_VIEWS = 6
@@ -31,6 +32,8 @@ class Track:
     early_views: int = 0  # how many of them, the first, are of its first looks
     is_face: bool = False  # a mesh has been fitted to it at least once
     width_sum: float = 0.0  # of the boxes
+    next_view: int = _CHECK_EVERY  # the look from which on another view may be kept
+    view_pause: int = _CHECK_EVERY  # looks until then when it was set last
 
     @property
     def wants_check(self) -> bool:
@@ -45,13 +48,17 @@ class Track:
     @property
     def wants_view(self) -> bool:
         """Whether the latest look may show the face from another side: at first, and now and then while there is room
-        for what it shows."""
-        often = self.is_new or len(self.times) % _CHECK_EVERY == 0
-        return self.is_face and len(self.views) < _MOST_VIEWS and often
+        for what it shows, the more rarely the more often that was nothing new."""
+        due = self.is_new or len(self.times) >= self.next_view
+        return self.is_face and len(self.views) < _MOST_VIEWS and due
 
     def add_view(self, view: np.ndarray | None) -> None:
-        """Keep what the latest look shows, if it is like nothing that is kept."""
-        if view is None or any(resemblance(view, old) >= _NEW_VIEW for old in self.views):
+        """Keep what the latest look shows, None where it cannot be told, if it is like nothing that is kept."""
+        known = view is not None and any(resemblance(view, old) >= _NEW_VIEW for old in self.views)
+        if not self.is_new:
+            self.view_pause = min(2 * self.view_pause, _RAREST_VIEW) if known else _CHECK_EVERY
+            self.next_view = len(self.times) + self.view_pause
+        if view is None or known:
             return
         self.views.append(view)
         if self.is_new:
