@@ -86,7 +86,8 @@ def measure_sensitivity(
     Durations for which no stretch of a neutral face is long enough are left out.
 
     min_confidence: as of `Spotter.spot`. read: makes the features in which the additions show; by default they are
-    added to the measured motion, `warped_video` adds them to the pixels. progress: (trials done, in all).
+    added to the measured motion, `pixel_additions.pixel_reader` adds them to the pixels. progress: (trials done, in
+    all).
     Raises TooShortError if no duration fits into a neutral stretch, ValueError for sizes that are not positive.
     """
     if trials < 1 or min(*amplitudes, *durations_s) <= 0:

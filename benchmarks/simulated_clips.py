@@ -1,6 +1,6 @@
 """Score weights on simulated clips of each kind: no rendering, so that many clips take a minute.
 
-    python benchmarks/simulated.py [--weights FILE]... [--min-confidence MACRO,MICRO] [--share 1]
+    python benchmarks/simulated_clips.py [--weights FILE]... [--min-confidence MACRO,MICRO] [--share 1]
 
 Fresh clips in the mixture the networks learnt from; ten seconds each of busy faces, of people who talk, of calm faces
 and of a laboratory; two minutes each with few expressions, of a laboratory and of people who talk now and then; and

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from facespot.benchmarks import simulated
+from facespot.benchmarks import simulated_clips as simulated
 
 KINDS = [
     "fresh",
