@@ -136,15 +136,16 @@ class SupervisedRecipe:
     glitches: float = 0.0
 
 
-def _glitches(shape: tuple[int, int], share: float, rng: np.random.Generator) -> np.ndarray:
-    """(n, T, 17, 10, 2) what slipping tracks add to the snippets of n clips; most clips stay untouched.
+def _glitches(shape: tuple[int, int], share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """In which of n clips of T ticks tracks slip, (k,), and what that adds to their snippets, (k, T, 17, 10, 2).
 
     A track that lost its patch of skin jitters or sits beside it for a while, in one region or two. What one picture
     displaces is shared by every displacement that starts or ends in that picture.
     """
     n, ticks = shape
-    slip = np.zeros((n, ticks, len(ROI_NAMES), 2), np.float32)
-    for row in np.flatnonzero(rng.random(n) < share):
+    slipping = np.flatnonzero(rng.random(n) < share)
+    slip = np.zeros((len(slipping), ticks, len(ROI_NAMES), 2), np.float32)
+    for moved in slip:
         for _ in range(1 + rng.poisson(ticks / 60)):
             start, length = int(rng.integers(ticks)), int(np.exp(rng.uniform(np.log(2), np.log(60))))
             stop = min(start + length, ticks)
@@ -158,11 +159,11 @@ def _glitches(shape: tuple[int, int], share: float, rng: np.random.Generator) ->
                 )
             else:
                 jitter = np.broadcast_to(rng.normal(size=(1, len(rois), 2)), (stop - start, len(rois), 2))
-            slip[row, start:stop, rois] += np.moveaxis(size * jitter, 1, 0)
+            moved[start:stop, rois] += size * jitter
     here = np.arange(ticks)
     reference = np.clip(here - SNIPPET_REACH, 0, ticks - 1)
     target = np.clip(here[:, None] - SNIPPET_REACH + np.arange(SNIPPET_STEPS), 0, ticks - 1)
-    return slip[:, target] - slip[:, reference][:, :, None]
+    return slipping, slip[:, target] - slip[:, reference][:, :, None]
 
 
 def _augment(
@@ -177,15 +178,15 @@ def _augment(
     def column(values: Tensor) -> Tensor:
         return values.view(-1, 1, 1, 1, 1)
 
-    snippets = snippets * column(torch.exp(torch.randn(n, generator=generator) * recipe.gain))
+    snippets.mul_(column(torch.exp(torch.randn(n, generator=generator) * recipe.gain)))
     flip = torch.rand(n, generator=generator) < 0.5
     snippets[flip], geometry[flip] = mirror_inputs(snippets[flip], geometry[flip])
     amount = column(torch.rand(n, generator=generator)) * recipe.noise
     # Another stretch of the same noise every time: drawing it anew would take as long as a layer of the network.
     at = int(torch.randint(len(noise) - snippets.numel(), (), generator=generator))
-    snippets = torch.addcmul(snippets, noise[at : at + snippets.numel()].view(snippets.shape), amount)
+    snippets.addcmul_(noise[at : at + snippets.numel()].view(snippets.shape), amount)
     keep = torch.rand(n, generator=generator) >= recipe.flow_dropout
-    return snippets * column(keep), geometry
+    return snippets.mul_(column(keep)), geometry
 
 
 class ClipSampler:
@@ -212,10 +213,10 @@ class ClipSampler:
         ticks = int(rng.choice(self._lengths, p=self._share))
         batch = self._corpus[ticks]
         rows = np.sort(rng.integers(len(batch), size=max(4, self._recipe.ticks_per_step // ticks)))
-        snippets = torch.from_numpy(batch.snippets[rows].astype(np.float32))
-        geometry = torch.from_numpy(batch.geometry[rows].astype(np.float32))
+        snippets, geometry = (torch.from_numpy(part[rows]).float() for part in (batch.snippets, batch.geometry))
         if self._recipe.glitches:
-            snippets = snippets + torch.from_numpy(_glitches(snippets.shape[:2], self._recipe.glitches, rng))
+            slipping, slip = _glitches(snippets.shape[:2], self._recipe.glitches, rng)
+            snippets[slipping] += torch.from_numpy(slip)
         snippets, geometry = _augment(snippets, geometry, self._noise, self._recipe, generator)
         return snippets, geometry, self._targets[ticks].pick(rows)
 
