@@ -4,9 +4,9 @@
 
 Fresh clips in the mixture the networks learnt from; ten seconds each of busy faces, of people who talk, of calm faces
 and of a laboratory; two minutes each with few expressions, of a laboratory and of people who talk now and then; and
-clips without expressions. Seeds are none that anything was trained with. Each file of weights
-has a row for each kind: F1 with hits, false alarms and misses, both types together and apart, or false alarms a minute;
-and how many of the clips were read by the networks for laboratories.
+clips without expressions. Seeds are none that anything was trained with. Each file of weights has a row for each kind:
+F1 with hits, false alarms and misses, both types together and apart, or false alarms a minute; and how many of the
+clips were read by the networks for laboratories.
 """
 
 from collections.abc import Callable

@@ -182,7 +182,8 @@ def mirror_inputs(snippets: Tensor, geometry: Tensor) -> tuple[Tensor, Tensor]:
     mirror = torch.zeros(2 * len(ROI_NAMES), 2 * len(ROI_NAMES))
     for roi, other in enumerate(ROI_MIRROR):
         mirror[2 * other, 2 * roi], mirror[2 * other + 1, 2 * roi + 1] = -1.0, 1.0
-    flipped = (snippets.flatten(-2) @ mirror.to(snippets)).view(snippets.shape)
+    with torch.autocast(snippets.device.type, enabled=False):
+        flipped = (snippets.flatten(-2) @ mirror.to(snippets)).view(snippets.shape)
     source, sign = GEOMETRY_MIRROR
     turned = geometry.index_select(-1, torch.tensor(source, device=geometry.device)) * geometry.new_tensor(sign)
     return flipped, turned

@@ -154,6 +154,14 @@ def test_a_mirror_swaps_sides_and_turns_sideways_motion_round():
     assert turned[0, 0, GEOMETRY_CHANNELS.index("pitch")] == pytest.approx(0.4)
 
 
+def test_a_mirror_rounds_nothing_where_learning_computes_in_few_bits():
+    snippets, geometry = inputs(6, batch=2)
+    exact = mirror_inputs(snippets, geometry)
+    with torch.autocast("cpu", torch.bfloat16):
+        mirrored = mirror_inputs(snippets, geometry)
+    assert all(torch.equal(a, b) for a, b in zip(mirrored, exact, strict=True))
+
+
 def test_parameter_names_stay_as_shipped_checkpoints_have_them():
     names = {name.split(".")[0] for name in network().state_dict()}
     assert names == {"flow_in", "geometry_in", "blocks", "norm", "head"}
