@@ -22,48 +22,22 @@ from pathlib import Path
 
 import click
 import numpy as np
+from facespot.benchmarks.simulated_clips import TICKS, fresh_clips, quiet_clips
 from facespot.extract.features import FaceFeatures
 from facespot.extract.pipeline import extract_features
 from facespot.extract.timebase import CLOCK_HZ
 from facespot.spotting.intervals import EXPRESSION_TYPES, ExpressionType, Interval, iou_matrix
 from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
-from facespot.spotting.simulation.anatomy import draw_person
-from facespot.spotting.simulation.corpus import clip_counts, film_clip
 from facespot.spotting.simulation.recording import read_truth
-from facespot.spotting.simulation.sensor import observe
-from facespot.spotting.simulation.timeline import perform
 from facespot.spotting.spotter import Spotter
 from facespot.spotting.voting import MICRO_TICKS
 from scipy.optimize import minimize_scalar
 
-QUIET_TICKS = 300
 QUIET_ALARMS = 0.5  # a minute and type
 # Of SAMM-LV (159 to 343) and CAS(ME)^2 (57 to 300), the two with long recordings annotated for both.
 MICRO_A_MACRO = (159 + 57) / (343 + 300)
 SEED = 7000  # of the clips; no training takes its own from there
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
-
-
-def fresh_clips(clips: int, seed: int) -> list[tuple[FaceFeatures, list[Interval]]]:
-    """About as many clips with their truth, in the mixture the networks learnt from."""
-    found = []
-    for ticks, number in clip_counts(clips).items():
-        for i in range(number):
-            performance, seen = film_clip(ticks, (seed, ticks, i))
-            truth = [Interval(e.onset, e.apex, e.offset, e.type) for e in performance.events]
-            found.append((seen.features(), truth))
-    return found
-
-
-def quiet_clips(clips: int, seed: int) -> list[tuple[FaceFeatures, list[Interval]]]:
-    """As many clips of ten seconds in which nobody shows an expression."""
-    found: list[tuple[FaceFeatures, list[Interval]]] = []
-    for i in range(clips):
-        rng = np.random.default_rng((seed, QUIET_TICKS, i))
-        person = draw_person(rng)
-        performance = perform(person, QUIET_TICKS, rng, busy=0.0, speech=0.5)
-        found.append((observe(person, performance, rng).features(), []))
-    return found
 
 
 def rendered_videos(folders: Sequence[Path]) -> list[tuple[FaceFeatures, list[Interval]]]:
@@ -173,7 +147,7 @@ def main(folders: tuple[Path, ...], weights: Path | None, clips: int) -> None:
     clip_spots, folder_spots = spot(fresh_clips(clips, SEED)), [spot(rendered_videos([folder])) for folder in folders]
     sources = {"clips": clip_spots, "videos": [video for spots in folder_spots for video in spots]}
     quiet = spot(quiet_clips(clips // 2, SEED))
-    minutes = len(quiet) * QUIET_TICKS / CLOCK_HZ / 60
+    minutes = len(quiet) * TICKS / CLOCK_HZ / 60
     lengths = np.concatenate([lengths_and_types(source) for source in sources.values()])
     click.echo(f"type: spread {fit_spread(lengths)} ticks, from {len(lengths)} intervals")
     for kind in EXPRESSION_TYPES:

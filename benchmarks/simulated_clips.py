@@ -14,20 +14,36 @@ from pathlib import Path
 
 import click
 import numpy as np
-from facespot.benchmarks.confidence import fresh_clips, quiet_clips
 from facespot.commands.options import LeastConfidence
 from facespot.extract.features import FaceFeatures
 from facespot.extract.timebase import CLOCK_HZ
 from facespot.spotting.intervals import Interval
 from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
 from facespot.spotting.simulation.anatomy import draw_person
+from facespot.spotting.simulation.corpus import clip_counts, film_clip
 from facespot.spotting.simulation.sensor import observe
+from facespot.spotting.simulation.stage import Performance
 from facespot.spotting.simulation.timeline import perform
 from facespot.spotting.spotter import Spotter
 
 Clips = list[tuple[FaceFeatures, list[Interval]]]
 
 TICKS, LONG_TICKS = 300, 3600
+
+
+def truth_of(performance: Performance) -> list[Interval]:
+    """Its expressions as intervals."""
+    return [Interval(e.onset, e.apex, e.offset, e.type) for e in performance.events]
+
+
+def fresh_clips(clips: int, seed: int) -> Clips:
+    """About as many clips with their truth, in the mixture the networks learnt from."""
+    found = []
+    for ticks, number in clip_counts(clips).items():
+        for i in range(number):
+            performance, seen = film_clip(ticks, (seed, ticks, i))
+            found.append((seen.features(), truth_of(performance)))
+    return found
 
 
 def staged_clips(
@@ -40,8 +56,13 @@ def staged_clips(
         person = draw_person(rng)
         performance = perform(person, ticks, rng, laboratory=laboratory, **staging)
         seen = observe(person, performance, rng, laboratory=laboratory)
-        found.append((seen.features(), [Interval(e.onset, e.apex, e.offset, e.type) for e in performance.events]))
+        found.append((seen.features(), truth_of(performance)))
     return found
+
+
+def quiet_clips(clips: int, seed: int) -> Clips:
+    """As many clips of ten seconds in which nobody shows an expression, half of them of people who talk."""
+    return staged_clips(clips, seed, busy=0.0, speech=0.5)
 
 
 # Kind, how many clips, and what makes so many.

@@ -34,6 +34,13 @@ def test_clips_are_as_long_as_asked_and_hold_their_truth(ticks):
         assert all(0 <= i.onset <= i.apex <= i.offset < ticks for i in truth)
 
 
+def test_quiet_clips_hold_no_expression_and_differ():
+    one, other = simulated.quiet_clips(2, 5)
+    assert one[1] == other[1] == []
+    assert len(one[0].snippets) == one[0].timebase.n_ticks == simulated.TICKS
+    assert not np.array_equal(one[0].snippets, other[0].snippets)
+
+
 def test_each_kind_has_a_row_and_counts_add_up():
     done = CliRunner().invoke(simulated.main, ["--share", "0.02"])
     assert done.exit_code == 0, done.output

@@ -175,13 +175,6 @@ def test_the_spread_of_types_is_found_again():
     assert seen.tolist() == [[16, 1], [40, 0]]
 
 
-def test_quiet_clips_hold_no_expression_and_differ():
-    one, other = confidence.quiet_clips(2, 5)
-    assert one[1] == other[1] == []
-    assert len(one[0].snippets) == one[0].timebase.n_ticks == confidence.QUIET_TICKS
-    assert not np.array_equal(one[0].snippets, other[0].snippets)
-
-
 def test_points_are_drawn_on_the_clips_that_the_other_variants_learn_from():
     corpus = simulate_corpus(12, 5)
     videos = iter(ablations.point_clips(12, 5))
