@@ -52,9 +52,9 @@ class Round:
     averaged: bool = False
 
     @property
-    def of_laboratory(self) -> bool:
-        """Whether it is for recordings of a laboratory alone."""
-        return self.laboratory_share == 1
+    def setting(self) -> str | None:
+        """For which recordings alone it is, if not for all."""
+        return {0.0: "other", 1.0: "laboratory"}.get(self.laboratory_share)
 
 
 ROUNDS = (
@@ -65,6 +65,7 @@ ROUNDS = (
     Round(6000, 3500, 4e-4, 7006, (8300, 1), averaged=True),
     Round(8000, 4000, 6e-4, 7009, (8400, 1), averaged=True),
     Round(8000, 4500, 6e-4, 9330, (8499, 1), averaged=True),
+    Round(6000, 3000, 6e-4, 9560, (9600, 1), laboratory_share=0.0, averaged=True),
     Round(6000, 3000, 1e-3, 9443, (939, 1), laboratory_share=1.0, averaged=True),
 )
 # How far lengths are from the truth, and the confidence from which either type is reported: as
@@ -169,30 +170,37 @@ def main(
     if last < first:
         raise click.UsageError(f"round {last} comes before round {first}")
     place = resolve_device(device).type
+    output.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     config, states = ContextConfig(), cast(list[State | None], [None] * members)
     notes: dict[str, object] = {"seed": seed, "rounds": [first, last], "share": share}
     if start is not None:
-        config, begun, notes["start"] = _begun(start, members)
-        states = [*begun]
-    general: list[State | None] | None = None
+        config, first_states, notes["start"] = _begun(start, members)
+        states = [*first_states]
+    # What the networks of all recordings become by rounds on those of one setting alone.
+    specialised: dict[str, list[State | None]] = {}
     kept: list[Path] = []
     for number in range(first, last + 1):
         this = ROUNDS[number - 1]
-        if this.of_laboratory and general is None:
-            general = states
+        begun = states if this.setting is None else specialised.get(this.setting, states)
         recipe = SupervisedRecipe(steps=max(round(share * this.steps), 1), glitches=GLITCHES, rate=this.rate)
         corpus = _simulate(max(round(share * this.clips), 1), seed + this.seed, this)
         # Files beside the output from which an interrupted run goes on.
-        places = [output.with_name(f"{output.name}.round{number}.{m}.training.pt") for m in range(len(states))]
+        places = [output.with_name(f"{output.name}.round{number}.{m}.training.pt") for m in range(members)]
         kept += places
-        seeds = [seed + this.members[0] + m * this.members[1] for m in range(len(states))]
-        reached = list(_train_members(corpus, config, recipe, seeds, place, states, places))
-        states = [_mean(a, b) if this.averaged and a else b for a, b in zip(states, reached, strict=True)]
-    laboratory = output.with_name(MODELS["laboratory"]) if general is not None else None
-    digests = [_save(output, config, general or states, notes)]
+        seeds = [seed + this.members[0] + m * this.members[1] for m in range(members)]
+        reached = list(_train_members(corpus, config, recipe, seeds, place, begun, places))
+        become: list[State | None] = [
+            _mean(a, b) if this.averaged and a else b for a, b in zip(begun, reached, strict=True)
+        ]
+        if this.setting is None:
+            states = become
+        else:
+            specialised[this.setting] = become
+    digests = [_save(output, config, specialised.get("other", states), notes)]
+    laboratory = output.with_name(MODELS["laboratory"]) if "laboratory" in specialised else None
     if laboratory is not None:
-        digests.append(_save(laboratory, config, states, notes))
+        digests.append(_save(laboratory, config, specialised["laboratory"], notes))
     if last == len(ROUNDS):
         digests = write_confidence(output, laboratory, max(round(share * CLIPS), 1))
     for file in kept:
