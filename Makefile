@@ -22,7 +22,7 @@ test: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
 
-# Train the shipped weights anew, from a seed.
+# Weights of the kind that is shipped, from a seed, into remade/.
 weights: $(VENV)/.installed
 	$(BIN)/python -m facespot.weights.train
 

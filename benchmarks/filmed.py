@@ -4,6 +4,8 @@
 
 The faces of the folder take turns: so many clips of a laboratory, and as many of calm, lively and talking people, 12
 seconds each. `rendered.py` has fewer and longer ones, kept as files. Each file of weights has a row for each kind.
+From run to run a row of 16 clips differs by an expression or two, since x264 does not always make the same file of the
+same pictures (`simulation.render.write_video`); compare files of weights within one run.
 """
 
 from collections.abc import Iterator
@@ -32,7 +34,7 @@ AROUND = 3.6  # IOD kept around a face
 LIVELY = 0.5  # of those who are neither calm nor in a laboratory
 IOD, LABORATORY_IOD = (45.0, 115.0), (70.0, 120.0)  # pixels
 FACE_WIDTH = (0.26, 0.36)  # IOD as a share of the picture: little around the face means little to render
-BLOCK = 64  # pixels; of the same pictures of other sizes x264 makes another file now and then
+BLOCK = 64  # pixels; of the same pictures x264 makes another file now and then, of other sizes more often
 FRAME_RATES = (25.0, 30.0, 30.0, 30.0, 30.0, 60.0)
 CRF = (14.0, 28.0)  # of H.264, from next to lossless to visibly coarse
 SEED = 777

@@ -143,7 +143,7 @@ def test_shipped_weights_find_the_sample_clips_expressions(model, read_by, least
     from facespot.spotting.simulation.recording import read_truth
 
     if not (ROOT / "weights" / MODELS[model]).exists():
-        pytest.skip("the trained weights are not in this checkout; make weights weights-gim")
+        pytest.skip("the trained weights are not in this checkout")
     run = spot(SAMPLE, "--model", model, "--format", "csv,json", "-o", tmp_path, home=one_home)
     assert (run.returncode, run.stderr) == (0, "")
     found = [

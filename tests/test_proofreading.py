@@ -36,7 +36,7 @@ def run(line: str, extra: list[str], home) -> None:
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.skipif(not WEIGHTS.exists(), reason="the trained weights are not in this checkout; make weights")
+@pytest.mark.skipif(not WEIGHTS.exists(), reason="the trained weights are not in this checkout")
 def test_the_documented_loop_works_as_written(tmp_path):
     (tmp_path / "session").mkdir()
     excerpt(ROOT / "samples" / "astronaut.mp4", tmp_path / "session" / "anna.mp4", 6.0)

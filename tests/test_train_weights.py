@@ -17,7 +17,8 @@ ROUNDS = (
     Round(1, 1, 1e-3, 0, (0, 1)),
     Round(1, 2, 1e-3, 10, (5, 1)),
     Round(1, 2, 1e-3, 20, (7, 0), averaged=True),
-    Round(1, 2, 1e-3, 30, (9, 0), laboratory_share=1.0),
+    Round(1, 2, 1e-3, 30, (9, 0), laboratory_share=0.0),
+    Round(1, 2, 1e-3, 40, (11, 0), laboratory_share=1.0),
 )
 
 
@@ -38,7 +39,7 @@ def make(monkeypatch, tmp_path, one_thread):
     monkeypatch.setattr(train, "simulate_corpus", simulate)
 
     def run(*words):
-        path = tmp_path / "made.safetensors"
+        path = words[words.index("-o") + 1] if "-o" in words else tmp_path / "made.safetensors"
         done = CliRunner().invoke(train.main, ["--members", "1", "--device", "cpu", "-o", str(path), *map(str, words)])
         assert done.exit_code == 0, done.output
         return load_checkpoint(path)
@@ -72,7 +73,7 @@ def test_later_rounds_go_on_from_those_before_them(make, tmp_path):
 
 def test_a_round_may_end_halfway_between_what_it_began_with_and_what_it_reached(make, monkeypatch):
     (before,), (halfway,) = members(make("--last", 2)), members(make("--last", 3))
-    monkeypatch.setattr(train, "ROUNDS", (*ROUNDS[:2], replace(ROUNDS[2], averaged=False), ROUNDS[3]))
+    monkeypatch.setattr(train, "ROUNDS", (*ROUNDS[:2], replace(ROUNDS[2], averaged=False), *ROUNDS[3:]))
     (reached,) = members(make("--last", 3))
     assert (reached != before).any()
     assert halfway.numpy() == pytest.approx(((before + reached) / 2).numpy(), abs=1e-7)
@@ -95,7 +96,7 @@ def test_an_interrupted_run_goes_on_and_leaves_nothing_beside_the_weights(make, 
     assert [path.name for path in tmp_path.iterdir()] == ["made.safetensors"]
 
 
-def test_the_rounds_of_a_laboratory_end_in_a_file_of_their_own(make, monkeypatch, tmp_path):
+def test_rounds_of_one_setting_begin_with_the_networks_for_all_and_end_in_a_file_each(make, monkeypatch, tmp_path):
     taught = []
 
     def teach(general, laboratory, clips):
@@ -103,23 +104,30 @@ def test_the_rounds_of_a_laboratory_end_in_a_file_of_their_own(make, monkeypatch
         return ["one", "two"]
 
     monkeypatch.setattr(train, "write_confidence", teach)
-    before = make("--last", 3)
+    shared = make("--last", 3, "--share", 0.5)
+    other = make("--last", 4, "--share", 0.5)
     assert not taught
-    whole = make("--last", 4, "--share", 0.5)
-    assert make.drawn[-2:] == [(21, LABORATORY_SHARE), (31, 1.0)]
+    assert not (tmp_path / "laboratory.safetensors").exists()
+    assert (members(other)[0] != members(shared)[0]).any()
+    whole = make("--last", 5, "--share", 0.5)
+    assert make.drawn[-3:] == [(21, LABORATORY_SHARE), (31, 0.0), (41, 1.0)]
     ((general, laboratory, clips),) = taught
     assert (general.name, laboratory.name, clips) == ("made.safetensors", "laboratory.safetensors", CLIPS // 2)
-    # The general ones are what they were before that round.
+    assert torch.equal(members(whole)[0], members(other)[0])
     made = load_checkpoint(laboratory)
-    assert torch.equal(members(make("--last", 3, "--share", 0.5))[0], members(whole)[0])
-    assert (members(made)[0] != members(whole)[0]).any()
-    assert made.config["voting"] == whole.config["voting"] == before.config["voting"]
-    # That round alone, from a file of those before it, gives the same.
+    assert made.config["voting"] == whole.config["voting"] == shared.config["voting"]
+    # The laboratory's round knows nothing of the other one: alone, from what both began with, it gives the same.
     start = tmp_path / "before.safetensors"
-    save_checkpoint(start, "context", whole.config, whole.state)
-    again = make("--start", start, "--first", 4, "--last", 4, "--share", 0.5)
-    assert torch.equal(members(again)[0], members(whole)[0])
+    save_checkpoint(start, "context", shared.config, shared.state)
+    again = make("--start", start, "--first", 5, "--last", 5, "--share", 0.5)
+    assert torch.equal(members(again)[0], members(shared)[0])
     assert torch.equal(members(load_checkpoint(laboratory))[0], members(made)[0])
+
+
+def test_the_folder_of_the_output_is_made_before_anything_is_learnt(make, tmp_path):
+    path = tmp_path / "not" / "there" / "made.safetensors"
+    make("--last", 1, "-o", path)
+    assert [file.name for file in path.parent.iterdir()] == ["made.safetensors"]
 
 
 @pytest.mark.parametrize("words", [("--first", 2), ("--first", 3, "--last", 2)])

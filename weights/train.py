@@ -1,13 +1,14 @@
-"""Remakes the shipped weights from a seed: `python -m facespot.weights.train`, or `make weights`.
+"""Makes weights of the kind that is shipped, from a seed: `python -m facespot.weights.train`, or `make weights`.
 
 Nothing is downloaded and no recording of a person is used: corpora of simulated clips (`spotting.simulation`), some
-`ContextSpotter` networks that differ in their seed, and several rounds of learning, each on fresh clips (`ROUNDS`). The
-ensemble are the networks as the last round leaves them that is not on clips of a laboratory alone; what the networks
-become by those that are goes into a second file beside it, for recordings of a laboratory (`spotting.settings`). In all
-rounds tracks slip now and then. Last it is learnt what votes are worth (`train_confidence`). With --first later rounds
-alone are run, from the last networks of the file of --start: that is how the shipped weights were made from those
-before them, whose rounds saw older simulators. A run that is interrupted simulates its clips again and goes on from the
-files that it keeps beside the output. The model card, README.md in this folder, has the figures.
+`ContextSpotter` networks that differ in their seed, and several rounds of learning, each on fresh clips (`ROUNDS`).
+What the networks become by a last round on clips of no laboratory is written, and beside it what they become by one
+on those of a laboratory alone, for recordings of such (`spotting.settings`). In all rounds tracks slip now and then.
+Last it is learnt what votes are worth (`train_confidence`). With --first later rounds alone are run, from the last
+networks of the file of --start: that is how the shipped weights were made from those before them, whose rounds saw
+older simulators, and they are better than what comes out of one run with today's. A run that is interrupted simulates
+its clips again and goes on from the files that it keeps beside the output. The model card, README.md in this folder,
+has the figures.
 """
 
 import time
@@ -22,7 +23,7 @@ import torch
 from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.context import ContextConfig, pack_ensemble, unpack_ensemble
 from ..models.device import resolve_device
-from ..models.shipped import MODELS
+from ..models.shipped import DEFAULT_MODEL, MODELS
 from ..processes import process_pool, usable_cores
 from ..spotting.learning.from_simulation import SupervisedRecipe, train_supervised
 from ..spotting.simulation.corpus import LABORATORY_SHARE, QUIET_SHARE, ClipBatch, simulate_corpus
@@ -159,8 +160,9 @@ def _simulate(clips: int, seed: int, this: Round) -> dict[int, ClipBatch]:
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=Path(__file__).with_name("facespot.safetensors"),
-    help="file to write  [default: the shipped one]",
+    default=Path("remade") / MODELS[DEFAULT_MODEL],
+    show_default=True,
+    help="file to write",
 )
 def main(
     seed: int, first: int, last: int, share: float, members: int, start: Path | None, device: str, output: Path

@@ -96,8 +96,8 @@ def write_video(
     """Write RGB frames (H, W, 3) uint8 of even size as H.264 and return their number.
 
     fps: frames per second, exact for whole and NTSC rates. crf: constant quality, lower is better; ignored when
-    bit_rate (bits per second) is given. The same frames give the same file if their sides are multiples of 64 pixels;
-    with others x264 was seen to give another one now and then.
+    bit_rate (bits per second) is given. The same frames nearly always give the same file; x264 was seen to give
+    another one now and then, whose pictures differ by as little as compression changes anyway.
     Raises ValueError for no frames or an odd size.
     """
     import av
