@@ -124,7 +124,7 @@ def test_rounds_of_one_setting_begin_with_the_networks_for_all_and_end_in_a_file
     assert torch.equal(members(load_checkpoint(laboratory))[0], members(made)[0])
 
 
-def test_the_folder_of_the_output_is_made_before_anything_is_learnt(make, tmp_path):
+def test_a_folder_that_is_not_there_is_made(make, tmp_path):
     path = tmp_path / "not" / "there" / "made.safetensors"
     make("--last", 1, "-o", path)
     assert [file.name for file in path.parent.iterdir()] == ["made.safetensors"]

@@ -26,6 +26,7 @@ from ..models.device import resolve_device
 from ..models.shipped import DEFAULT_MODEL, MODELS
 from ..processes import process_pool, usable_cores
 from ..spotting.learning.from_simulation import SupervisedRecipe, train_supervised
+from ..spotting.settings import Setting
 from ..spotting.simulation.corpus import LABORATORY_SHARE, QUIET_SHARE, ClipBatch, simulate_corpus
 from .train_confidence import CLIPS, write_confidence
 
@@ -53,9 +54,10 @@ class Round:
     averaged: bool = False
 
     @property
-    def setting(self) -> str | None:
-        """For which recordings alone it is, if not for all."""
-        return {0.0: "other", 1.0: "laboratory"}.get(self.laboratory_share)
+    def setting(self) -> Setting | None:
+        """That of the recordings for which alone it is; None if it is for all."""
+        settings: dict[float, Setting] = {0.0: "anywhere", 1.0: "laboratory"}
+        return settings.get(self.laboratory_share)
 
 
 ROUNDS = (
@@ -180,7 +182,7 @@ def main(
         config, first_states, notes["start"] = _begun(start, members)
         states = [*first_states]
     # What the networks of all recordings become by rounds on those of one setting alone.
-    specialised: dict[str, list[State | None]] = {}
+    specialised: dict[Setting, list[State | None]] = {}
     kept: list[Path] = []
     for number in range(first, last + 1):
         this = ROUNDS[number - 1]
@@ -199,7 +201,7 @@ def main(
             states = become
         else:
             specialised[this.setting] = become
-    digests = [_save(output, config, specialised.get("other", states), notes)]
+    digests = [_save(output, config, specialised.get("anywhere", states), notes)]
     laboratory = output.with_name(MODELS["laboratory"]) if "laboratory" in specialised else None
     if laboratory is not None:
         digests.append(_save(laboratory, config, specialised["laboratory"], notes))

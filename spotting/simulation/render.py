@@ -97,7 +97,7 @@ def write_video(
 
     fps: frames per second, exact for whole and NTSC rates. crf: constant quality, lower is better; ignored when
     bit_rate (bits per second) is given. The same frames mostly give the same file; x264 gives another one now and
-    then (four of nine times for one clip, none of nine without its macroblock tree, `mbtree=0`).
+    then (four of nine times for one clip, none of twelve without its macroblock tree, `mbtree=0`).
     Raises ValueError for no frames or an odd size.
     """
     import av
