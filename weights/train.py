@@ -164,7 +164,7 @@ def _simulate(clips: int, seed: int, this: Round) -> dict[int, ClipBatch]:
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("remade") / MODELS[DEFAULT_MODEL],
     show_default=True,
-    help="file to write",
+    help="file to write; that for laboratories goes beside it",
 )
 def main(
     seed: int, first: int, last: int, share: float, members: int, start: Path | None, device: str, output: Path
