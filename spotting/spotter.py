@@ -22,7 +22,7 @@ from .explanations import explain_interval
 from .intervals import EXPRESSION_TYPES, CutOff, ExpressionType, Interval, Spot
 from .readers.base import Curves, Decoding, Reader
 from .result import SpotResult
-from .settings import setting_of
+from .settings import Setting, setting_of
 from .thresholds import Confidence, chosen_types, least_confidence
 from .tidying import cut_off, cut_off_warnings, tidy, types_of_cut_off
 from .voice import Voice, VoiceChoice, agreement, check_voice, listen
@@ -49,7 +49,7 @@ class Spotter:
 
     reader: what the weights say and how that is decoded. origin: provenance of the weights, JSON-serialisable.
     laboratory: makes the one that recordings of a laboratory (`settings`) are given to, when the first of them comes;
-    None if this one reads them too. It decodes as this one does.
+    None if this one reads them too. Each decodes as its own weights say.
     """
 
     def __init__(
@@ -131,20 +131,27 @@ class Spotter:
         if self._laboratory is None:
             return self.reader.curves(features)
         setting = setting_of(features)
-        reader = self._for_laboratories.reader if setting == "laboratory" else self.reader
-        return replace(reader.curves(features), setting=setting)
+        return replace(self._reader_of(setting).curves(features), setting=setting)
+
+    def _reader_of(self, setting: Setting | None) -> Reader:
+        return self._for_laboratories.reader if setting == "laboratory" else self.reader
+
+    def least_confidence(self, asked: Confidence | None, curves: Curves) -> tuple[float, float]:
+        """Of macro and micro, from where to report what these curves say: as asked, otherwise as the weights that they
+        come from have it. Raises as `thresholds.least_confidence`."""
+        return least_confidence(asked, self._reader_of(curves.setting).min_confidence)
 
     def intervals(
         self, features: FaceFeatures, min_confidence: Confidence | None = None
     ) -> tuple[list[Interval], Curves]:
         """The expressions on the clock, and the curves they come from. min_confidence: as in `spot`."""
-        least = least_confidence(min_confidence, self.reader.min_confidence)
         curves = self.curves(features)
-        return self._decode(curves, features.segments(), least), curves
+        return self._decode(curves, features.segments(), self.least_confidence(min_confidence, curves)), curves
 
     def _decode(self, curves: Curves, segments: list[tuple[int, int]], least: tuple[float, float]) -> list[Interval]:
-        found = self.reader.decode(curves, segments, least)
-        if self.reader.types_by_length:
+        reader = self._reader_of(curves.setting)
+        found = reader.decode(curves, segments, least)
+        if reader.types_by_length:
             each = dict(zip(EXPRESSION_TYPES, least, strict=True))
             typed = types_of_cut_off(found, curves.scores, segments)
             found = [i for i in typed if i.confidence >= each[i.type]]
@@ -169,10 +176,10 @@ class Spotter:
         types: only these. voice: what `voice.listen` heard in the recording, for the column `voiced`.
         Raises ValueError or TypeError for others than there can be (see `thresholds`).
         """
-        least = least_confidence(min_confidence, self.reader.min_confidence)
         wanted = chosen_types(types)
         segments = features.segments()
         curves = self.curves(features)
+        least = self.least_confidence(min_confidence, curves)
         origin = self._for_laboratories.origin if curves.setting == "laboratory" else self.origin
         found = [i for i in self._decode(curves, segments, least) if i.type in wanted]
         # Only where nothing was found: how near the strongest candidate came tells a calm face from a poor network.

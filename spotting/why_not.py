@@ -11,7 +11,7 @@ from .explanations import explain_interval
 from .intervals import EXPRESSION_TYPES, ExpressionType, Interval, Spot
 from .readers.base import Curves
 from .spotter import Spotter
-from .thresholds import Confidence, least_confidence
+from .thresholds import Confidence
 
 Verdict = Literal["reported", "other type", "no face", "low confidence", "part of another", "too short", "nothing"]
 FAINT = 0.1  # a candidate of less confidence is nothing that looks like an expression
@@ -69,7 +69,7 @@ def why_not(
             text = f"it lies in a {_told(spot)}, and only {' and '.join(types)} is asked for"
             return replace(account, verdict="other type", text=text, spot=spot)
         return replace(account, verdict="reported", text=f"it is reported: it lies in a {_told(spot)}", spot=spot)
-    least = least_confidence(min_confidence, spotter.reader.min_confidence)
+    least = spotter.least_confidence(min_confidence, curves)
     weak = _strongest(spotter.intervals(features, 0.0)[0], tick)
     proposal = _proposal(features, curves, tick)
     taken = max((i for i in found if _shares(i, proposal)), key=lambda i: i.iou(proposal), default=None)

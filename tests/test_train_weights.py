@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble
-from facespot.spotting.simulation.corpus import LABORATORY_SHARE
+from facespot.spotting.simulation.corpus import LABORATORY_SHARE, batch_of, clip_of, film_quiet_clip
 from facespot.weights import train
 from facespot.weights.train import VOTING, Round
 from facespot.weights.train_confidence import CLIPS
@@ -77,6 +78,25 @@ def test_a_round_may_end_halfway_between_what_it_began_with_and_what_it_reached(
     (reached,) = members(make("--last", 3))
     assert (reached != before).any()
     assert halfway.numpy() == pytest.approx(((before + reached) / 2).numpy(), abs=1e-7)
+
+
+def test_a_round_learns_from_quiet_clips_in_which_its_networks_see_something(make, monkeypatch):
+    before, plain = make("--last", 1), make("--last", 2)
+    asked = []
+
+    def mine(config, states, settings, clips, seed, workers):
+        asked.append((config, states, settings.min_confidence, clips, seed))
+        return {72: hard}
+
+    hard = batch_of(72, [clip_of(*film_quiet_clip(72, (1, 72, 0)))])
+    monkeypatch.setattr(train, "mine_quiet_clips", mine)
+    monkeypatch.setattr(train, "ROUNDS", (ROUNDS[0], replace(ROUNDS[1], quiet=40), *ROUNDS[2:]))
+    harder = make("--last", 2)
+    ((config, (state,), least, clips, seed),) = asked
+    assert (config, clips, seed) == (SMALL, 40, 11)
+    assert max(least) < min(VOTING["min_confidence"])
+    assert all(np.array_equal(state[name], before.state[f"0.{name}"].numpy()) for name in state)
+    assert (members(harder)[0] != members(plain)[0]).any()
 
 
 def test_an_interrupted_run_goes_on_and_leaves_nothing_beside_the_weights(make, monkeypatch, tmp_path):

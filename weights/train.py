@@ -13,7 +13,7 @@ has the figures.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -25,9 +25,12 @@ from ..models.context import ContextConfig, pack_ensemble, unpack_ensemble
 from ..models.device import resolve_device
 from ..models.shipped import DEFAULT_MODEL, MODELS
 from ..processes import process_pool, usable_cores
+from ..spotting.confidence import LEAST_VOTES
 from ..spotting.learning.from_simulation import SupervisedRecipe, train_supervised
+from ..spotting.learning.hard_negatives import mine_quiet_clips
 from ..spotting.settings import Setting
-from ..spotting.simulation.corpus import LABORATORY_SHARE, QUIET_SHARE, ClipBatch, simulate_corpus
+from ..spotting.simulation.corpus import LABORATORY_SHARE, QUIET_SHARE, ClipBatch, joined, simulate_corpus
+from ..spotting.voting import VotingSettings
 from .train_confidence import CLIPS, write_confidence
 
 # Share of clips with slipping tracks.
@@ -41,7 +44,8 @@ class Round:
     seed: of its clips, counted from that of the run. members: likewise the seed of the first network, and what each
     further one adds. quiet_share, laboratory_share: see `simulate_corpus`. averaged: the networks are afterwards the
     mean of what they were and what they became, weight by weight, which finds better minima than either end (Wortsman
-    et al. 2022, "model soups").
+    et al. 2022, "model soups"). quiet: of so many more clips without expressions, those in which the networks see one
+    as they begin the round are learnt from too.
     """
 
     clips: int
@@ -52,6 +56,7 @@ class Round:
     quiet_share: float = QUIET_SHARE
     laboratory_share: float = LABORATORY_SHARE
     averaged: bool = False
+    quiet: int = 0
 
     @property
     def setting(self) -> Setting | None:
@@ -129,10 +134,23 @@ def _train_members(
             yield job.result()
 
 
-def _simulate(clips: int, seed: int, this: Round) -> dict[int, ClipBatch]:
-    started = time.monotonic()
+def _simulate(
+    share: float, seed: int, this: Round, config: ContextConfig, begun: Sequence[State | None]
+) -> dict[int, ClipBatch]:
+    started, clips = time.monotonic(), max(round(share * this.clips), 1)
     corpus = simulate_corpus(clips, seed, usable_cores(), this.laboratory_share, this.quiet_share)
     click.echo(f"simulated {sum(map(len, corpus.values()))} clips in {time.monotonic() - started:.0f} s", err=True)
+    if this.quiet:
+        started, quiet = time.monotonic(), max(round(share * this.quiet), 1)
+        states = [{name: t.cpu().numpy() for name, t in state.items()} for state in begun if state is not None]
+        loose = replace(VotingSettings.from_dict(VOTING), min_confidence=(LEAST_VOTES, LEAST_VOTES))
+        hard = mine_quiet_clips(config, states, loose, quiet, seed, usable_cores())
+        for ticks, batch in hard.items():
+            corpus[ticks] = joined([corpus[ticks], batch])
+        seconds = time.monotonic() - started
+        click.echo(
+            f"in {sum(map(len, hard.values()))} of {quiet} quiet ones something is seen ({seconds:.0f} s)", err=True
+        )
     return corpus
 
 
@@ -188,7 +206,7 @@ def main(
         this = ROUNDS[number - 1]
         begun = states if this.setting is None else specialised.get(this.setting, states)
         recipe = SupervisedRecipe(steps=max(round(share * this.steps), 1), glitches=GLITCHES, rate=this.rate)
-        corpus = _simulate(max(round(share * this.clips), 1), seed + this.seed, this)
+        corpus = _simulate(share, seed + this.seed, this, config, begun)
         # Files beside the output from which an interrupted run goes on.
         places = [output.with_name(f"{output.name}.round{number}.{m}.training.pt") for m in range(members)]
         kept += places

@@ -1,6 +1,6 @@
 """A corpus of simulated clips to learn from: features, truth and lengths, reproducible clip by clip from one seed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,10 @@ _CALM_FILMED_WELL = 0.6
 # And those in which nothing is an expression, beside what is empty by chance: most of them people who talk.
 QUIET_SHARE = 0.18
 _QUIET_SPEECH = 0.6
+_QUIET_FILMED_WELL = 0.15
+
+# Snippets, geometry, intensity, events, speaking of one clip.
+Clip = tuple[np.ndarray, np.ndarray, np.ndarray, list[Event], np.ndarray]
 
 
 @dataclass(eq=False)
@@ -77,16 +81,30 @@ def film_clip(
 
 def simulate_clip(
     ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE, quiet_share: float = QUIET_SHARE
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Event], np.ndarray]:
+) -> Clip:
     """One clip of T ticks: snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events, speaking (T,)
     bool."""
     performance, seen = film_clip(ticks, seed, laboratory_share, quiet_share)
-    geometry = geometry_channels(seen.landmarks, [(0, ticks)])
+    return clip_of(performance, seen)
+
+
+def clip_of(performance: Performance, seen: Observation) -> Clip:
+    """What happened and was seen, as `simulate_clip` gives it."""
+    geometry = geometry_channels(seen.landmarks, [(0, len(seen.landmarks))])
     return seen.snippets, geometry, performance.intensity, performance.events, performance.speaking
 
 
-def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: float, quiet_share: float) -> ClipBatch:
-    n = len(seeds)
+def film_quiet_clip(ticks: int, seed: tuple[int, ...]) -> tuple[Performance, Observation]:
+    """As `film_clip`, a clip in which nothing is an expression; in six of ten somebody talks."""
+    rng = np.random.default_rng(seed)
+    person = draw_person(rng)
+    performance = perform(person, ticks, rng, busy=0.0, speech=_QUIET_SPEECH)
+    return performance, observe(person, performance, rng, laboratory=bool(rng.random() < _QUIET_FILMED_WELL))
+
+
+def batch_of(ticks: int, clips: Sequence[Clip]) -> ClipBatch:
+    """Clips of as many ticks together."""
+    n = len(clips)
     batch = ClipBatch(
         np.empty((n, ticks, SNIPPET_STEPS, len(ROI_NAMES), 2), np.float16),
         np.empty((n, ticks, len(GEOMETRY_CHANNELS)), np.float16),
@@ -94,11 +112,25 @@ def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: f
         [],
         np.empty((n, ticks), bool),
     )
-    for i, seed in enumerate(seeds):
-        clip = simulate_clip(ticks, seed, laboratory_share, quiet_share)
+    for i, clip in enumerate(clips):
         batch.snippets[i], batch.geometry[i], batch.intensity[i], events, batch.speaking[i] = clip
         batch.events.append(events)
     return batch
+
+
+def joined(batches: Sequence[ClipBatch]) -> ClipBatch:
+    """The clips of several batches of one length."""
+    return ClipBatch(
+        np.concatenate([b.snippets for b in batches]),
+        np.concatenate([b.geometry for b in batches]),
+        np.concatenate([b.intensity for b in batches]),
+        [events for b in batches for events in b.events],
+        np.concatenate([b.speaking for b in batches]),
+    )
+
+
+def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: float, quiet_share: float) -> ClipBatch:
+    return batch_of(ticks, [simulate_clip(ticks, seed, laboratory_share, quiet_share) for seed in seeds])
 
 
 def _chunks(counts: Mapping[int, int], seed: int, size: int) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
@@ -126,14 +158,4 @@ def simulate_corpus(
     else:
         with process_pool(workers) as pool:
             parts = list(pool.map(_simulate_many, *zip(*jobs, strict=True)))
-    corpus = {}
-    for ticks in counts:
-        mine = [part for part in parts if part.ticks == ticks]
-        corpus[ticks] = ClipBatch(
-            np.concatenate([p.snippets for p in mine]),
-            np.concatenate([p.geometry for p in mine]),
-            np.concatenate([p.intensity for p in mine]),
-            [events for p in mine for events in p.events],
-            np.concatenate([p.speaking for p in mine]),
-        )
-    return corpus
+    return {ticks: joined([part for part in parts if part.ticks == ticks]) for ticks in counts}
