@@ -159,7 +159,7 @@ def main(folders: tuple[Path, ...], weights: Path | None, clips: int) -> None:
     clip_spots, folder_spots = spot(fresh_clips(clips, SEED)), [spot(rendered_videos([folder])) for folder in folders]
     sources = {"clips": clip_spots, "videos": [video for spots in folder_spots for video in spots]}
     in_laboratories = staged_clips(clips // 2, SEED, laboratory=True, busy=0.0, speech=0.5)
-    quiet = spot([*quiet_clips(clips // 2, SEED), *in_laboratories])
+    quiet = {"anywhere": spot(quiet_clips(clips // 2, SEED)), "laboratory": spot(in_laboratories)}
     lengths = np.concatenate([lengths_and_types(recordings(source)) for source in sources.values()])
     click.echo(f"type: spread {fit_spread(lengths)} ticks, from {len(lengths)} intervals")
     for kind in EXPRESSION_TYPES:
@@ -168,8 +168,9 @@ def main(folders: tuple[Path, ...], weights: Path | None, clips: int) -> None:
                 click.echo(f"{kind}, {name} {span}: {n:4d} intervals, confidence {mean:.2f}, hits {hits:.2f}")
     for setting in sorted({setting for setting, _ in clip_spots}, key=str):
         parts = [part for source in (clip_spots, *folder_spots) if (part := recordings(source, setting))]
-        still = recordings(quiet, setting)
-        minutes = len(still) * TICKS / CLOCK_HZ / 60
+        # Of how they were filmed; what the networks for another setting report there is not up to this limit.
+        filmed = quiet[setting or "anywhere"]
+        still, minutes = recordings(filmed, setting), len(filmed) * TICKS / CLOCK_HZ / 60
         for kind in EXPRESSION_TYPES:
             rarity = MICRO_A_MACRO / micro_a_macro(parts) if kind == "micro" and setting != "laboratory" else 1.0
             chosen, f1, best, rate = least_confidence(parts, kind, still, minutes, rarity)

@@ -10,7 +10,7 @@ from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble
 from facespot.spotting.simulation.corpus import LABORATORY_SHARE, batch_of, clip_of, film_quiet_clip
 from facespot.weights import train
-from facespot.weights.train import VOTING, Round
+from facespot.weights.train import LABORATORY_VOTING, VOTING, Round
 from facespot.weights.train_confidence import CLIPS
 
 SMALL = ContextConfig(width=8, dilations=(1, 2))
@@ -135,7 +135,11 @@ def test_rounds_of_one_setting_begin_with_the_networks_for_all_and_end_in_a_file
     assert (general.name, laboratory.name, clips) == ("made.safetensors", "laboratory.safetensors", CLIPS // 2)
     assert torch.equal(members(whole)[0], members(other)[0])
     made = load_checkpoint(laboratory)
-    assert made.config["voting"] == whole.config["voting"] == shared.config["voting"]
+    assert whole.config["voting"] == shared.config["voting"]
+    # In a laboratory micro-expressions are what one looks for.
+    least = made.config["voting"]["min_confidence"]
+    assert least == list(LABORATORY_VOTING["min_confidence"]) != whole.config["voting"]["min_confidence"]
+    assert made.config["voting"] == {**whole.config["voting"], "min_confidence": least}
     # The laboratory's round knows nothing of the other one: alone, from what both began with, it gives the same.
     start = tmp_path / "before.safetensors"
     save_checkpoint(start, "context", shared.config, shared.state)

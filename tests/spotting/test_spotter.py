@@ -22,7 +22,7 @@ from facespot.models.gim import GIMSpotter, GIMSpotterConfig
 from facespot.models.shipped import MODELS, shipped_weights
 from facespot.models.spotformer import SpotFormerConfig
 from facespot.spotting.decoding import DecodingSettings, decode
-from facespot.spotting.intervals import Interval
+from facespot.spotting.intervals import EXPRESSION_TYPES, Interval
 from facespot.spotting.judging.metrics import VideoIntervals, evaluate
 from facespot.spotting.many import spot_many
 from facespot.spotting.readers.authors_decoding import SAMM_LV, decode_reference
@@ -31,7 +31,7 @@ from facespot.spotting.readers.base import Curves, Decoding
 from facespot.spotting.simulation.anatomy import mirror_index
 from facespot.spotting.spotter import DEFAULT_WEIGHTS, Spotter, spot
 from facespot.spotting.voting import VotingSettings
-from facespot.weights.train import VOTING
+from facespot.weights.train import LABORATORY_VOTING, VOTING
 from simulated import laboratory_clip, swaying
 
 SMALL = ContextConfig(width=8, dilations=(1, 2, 4))
@@ -185,7 +185,25 @@ def test_each_type_may_have_its_own_least_confidence(shipped, features):
         assert shipped.spot(features, min_confidence=asked).spots == tuple(s for s in everything if s.type == "micro")
     # What a dict does not name stays as the weights have it.
     result = shipped.spot(features, min_confidence={"micro": 0.1})
-    assert result.min_confidence == (shipped.reader.min_confidence[0], 0.1)
+    assert result.min_confidence == (shipped.spot(features).min_confidence[0], 0.1)
+
+
+def test_each_setting_has_its_own_least_confidence(shipped, features):
+    assert [shipped.curves(f).setting for f in (features, swaying(features))] == ["laboratory", "anywhere"]
+    laboratory = Spotter.load(model="laboratory", device="cpu").reader.min_confidence
+    usual = shipped.reader.min_confidence
+    assert laboratory[1] < usual[1]
+    assert shipped.spot(features).min_confidence == laboratory
+    assert shipped.spot(swaying(features)).min_confidence == usual
+    # What is asked for holds in both, and what a dict leaves out stays as the setting has it.
+    for recording, own in ((features, laboratory), (swaying(features), usual)):
+        assert shipped.spot(recording, min_confidence=0.3).min_confidence == (0.3, 0.3)
+        assert shipped.spot(recording, min_confidence={"macro": 0.3}).min_confidence == (0.3, own[1])
+        kept, curves = shipped.intervals(recording)
+        every = shipped.intervals(recording, 0.0)[0]
+        least = dict(zip(EXPRESSION_TYPES, own, strict=True))
+        assert kept == [i for i in every if i.confidence >= least[i.type]]
+        assert shipped.least_confidence(None, curves) == own
 
 
 @pytest.mark.parametrize(
@@ -204,7 +222,8 @@ def test_what_cannot_be_asked_for_is_refused(shipped, features, asked):
 @pytest.mark.parametrize("confidence", ["0.5", None, (0.5, "0.5")])
 def test_a_least_confidence_must_be_numbers(shipped, features, confidence):
     if confidence is None:
-        assert shipped.spot(features, min_confidence=None).min_confidence == shipped.reader.min_confidence
+        swayed = swaying(features)
+        assert shipped.spot(swayed, min_confidence=None).min_confidence == shipped.reader.min_confidence
         return
     with pytest.raises(TypeError, match="min_confidence"):
         shipped.spot(features, min_confidence=confidence)
@@ -364,7 +383,7 @@ def test_results_name_their_weights(shipped, features):
 
 def test_results_tell_what_was_asked(shipped, features):
     macro, micro = shipped.reader.min_confidence
-    assert shipped.spot(features).provenance["min_confidence"] == {"macro": macro, "micro": micro}
+    assert shipped.spot(swaying(features)).provenance["min_confidence"] == {"macro": macro, "micro": micro}
     told = shipped.spot(features, min_confidence=0.9, types="micro").provenance
     assert told["min_confidence"] == {"macro": 0.9, "micro": 0.9}
     assert told["types"] == ["micro"]
@@ -437,11 +456,11 @@ def test_the_shipped_network_reads_every_channel():
 
 
 def test_the_shipped_weights_vote_as_their_recipe_says():
-    voting = []
-    for model in ("default", "laboratory"):
+    worth = []
+    for model, recipe in (("default", VOTING), ("laboratory", LABORATORY_VOTING)):
         with shipped_weights(model) as path:
-            voting.append(VotingSettings.from_dict(load_checkpoint(path).config["voting"]))
+            voting = VotingSettings.from_dict(load_checkpoint(path).config["voting"])
+        assert replace(voting, confidence=None) == VotingSettings.from_dict(recipe)
+        worth.append(voting.confidence)
     # What votes are worth is one for both.
-    assert voting[0] == voting[1]
-    assert voting[0].confidence is not None
-    assert replace(voting[0], confidence=None) == VotingSettings.from_dict(VOTING)
+    assert worth[0] == worth[1] is not None
