@@ -32,8 +32,9 @@ def mine_quiet_clips(
     the same clips whatever their number. Lengths of which none was found are left out.
     """
     each = max(1, round(clips / len(_TICKS)))
+    # The last number tells them from the clips of a corpus of the same seed, whose people they would be.
     jobs = [
-        (ticks, [(seed, ticks, i) for i in range(start, min(start + _PART, each))])
+        (ticks, [(seed, ticks, i, 1) for i in range(start, min(start + _PART, each))])
         for ticks in _TICKS
         for start in range(0, each, _PART)
     ]

@@ -39,7 +39,7 @@ def test_clips_in_which_something_is_seen_are_kept_and_others_not():
     for ticks, batch in found.items():
         assert batch.events == [[], []]
         for i in range(2):
-            snippets, geometry, intensity, _, speaking = clip_of(*film_quiet_clip(ticks, (5, ticks, i)))
+            snippets, geometry, intensity, _, speaking = clip_of(*film_quiet_clip(ticks, (5, ticks, i, 1)))
             assert np.array_equal(batch.snippets[i], snippets.astype(np.float16))
             assert np.array_equal(batch.geometry[i], geometry.astype(np.float16))
             assert np.array_equal(batch.intensity[i], intensity.astype(np.float16))
