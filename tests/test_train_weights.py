@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble
 from facespot.spotting.simulation.corpus import LABORATORY_SHARE, batch_of, clip_of, film_quiet_clip
+from facespot.spotting.voting import VotingSettings
 from facespot.weights import train
 from facespot.weights.train import LABORATORY_VOTING, VOTING, Round
 from facespot.weights.train_confidence import CLIPS
@@ -85,16 +86,15 @@ def test_a_round_learns_from_quiet_clips_in_which_its_networks_see_something(mak
     asked = []
 
     def mine(config, states, settings, clips, seed, workers):
-        asked.append((config, states, settings.min_confidence, clips, seed))
+        asked.append((config, states, settings, clips, seed))
         return {72: hard}
 
     hard = batch_of(72, [clip_of(*film_quiet_clip(72, (1, 72, 0)))])
     monkeypatch.setattr(train, "mine_quiet_clips", mine)
     monkeypatch.setattr(train, "ROUNDS", (ROUNDS[0], replace(ROUNDS[1], quiet=40), *ROUNDS[2:]))
     harder = make("--last", 2)
-    ((config, (state,), least, clips, seed),) = asked
-    assert (config, clips, seed) == (SMALL, 40, 11)
-    assert max(least) < min(VOTING["min_confidence"])
+    ((config, (state,), settings, clips, seed),) = asked
+    assert (config, settings, clips, seed) == (SMALL, VotingSettings.from_dict(VOTING), 40, 11)
     assert all(np.array_equal(state[name], before.state[f"0.{name}"].numpy()) for name in state)
     assert (members(harder)[0] != members(plain)[0]).any()
 

@@ -14,7 +14,7 @@ has the figures.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -26,7 +26,6 @@ from ..models.context import ContextConfig, pack_ensemble, unpack_ensemble
 from ..models.device import resolve_device
 from ..models.shipped import DEFAULT_MODEL, MODELS
 from ..processes import process_pool, usable_cores
-from ..spotting.confidence import LEAST_VOTES
 from ..spotting.learning.from_simulation import SupervisedRecipe, train_supervised
 from ..spotting.learning.hard_negatives import mine_quiet_clips
 from ..spotting.settings import Setting
@@ -145,8 +144,7 @@ def _simulate(
     if this.quiet:
         started, quiet = time.monotonic(), max(round(share * this.quiet), 1)
         states = [{name: t.cpu().numpy() for name, t in state.items()} for state in begun if state is not None]
-        loose = replace(VotingSettings.from_dict(VOTING), min_confidence=(LEAST_VOTES, LEAST_VOTES))
-        hard = mine_quiet_clips(config, states, loose, quiet, seed, usable_cores())
+        hard = mine_quiet_clips(config, states, VotingSettings.from_dict(VOTING), quiet, seed, usable_cores())
         for ticks, batch in hard.items():
             corpus[ticks] = joined([corpus[ticks], batch])
         seconds = time.monotonic() - started

@@ -5,6 +5,7 @@ Most clips in which nothing happens teach nothing any more; those in which netwo
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,10 +15,10 @@ from ...models.context_config import ContextConfig
 from ...processes import process_pool
 from ..readers.context import ContextArraysReader
 from ..simulation.corpus import Clip, ClipBatch, batch_of, clip_of, film_quiet_clip
-from ..voting import VotingSettings, candidates_of
+from ..voting import VotingSettings
 
 _TICKS = (240, 480)  # of a clip, as many of either
-_SEEN = 0.5  # votes from which something was seen
+_SEEN = 0.5  # votes from which on something is seen
 _PART = 50  # clips that a process looks through at a time
 
 State = Mapping[str, np.ndarray]
@@ -28,9 +29,10 @@ def mine_quiet_clips(
 ) -> dict[int, ClipBatch]:
     """Those of about so many quiet clips, by length, in which an ensemble sees an expression.
 
-    states: the tensors of each network, of `ContextSpotter`'s names, as arrays. workers: processes; the same seed gives
-    the same clips whatever their number. Lengths of which none was found are left out.
+    states: the tensors of each network, of `ContextSpotter`'s names, as arrays. settings: how it votes. workers:
+    processes; the same seed gives the same clips whatever their number. Lengths of which none was found are left out.
     """
+    settings = replace(settings, confidence=None, min_confidence=(_SEEN, _SEEN))
     each = max(1, round(clips / len(_TICKS)))
     # The last number tells them from the clips of a corpus of the same seed, whose people they would be.
     jobs = [
@@ -57,8 +59,7 @@ def _mine(
     hard = []
     for seed in seeds:
         performance, seen = film_quiet_clip(ticks, seed)
-        curves = reader.curves(seen.features())
-        scores = np.clip(curves.scores.sum(axis=1), 0, 1)
-        if any(c.votes > _SEEN for c in candidates_of(scores, curves.reach, settings)):
+        features = seen.features()
+        if reader.decode(reader.curves(features), features.segments()):
             hard.append(clip_of(performance, seen))
     return hard
