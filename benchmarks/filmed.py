@@ -1,9 +1,11 @@
 """Score weights on many short videos: performances as the simulator draws them today, by other faces, through pixels.
 
-    python benchmarks/filmed.py --faces portraits/ --clips 40 [--weights FILE]...
+    python benchmarks/filmed.py --faces portraits/ --clips 40 [--first 16] [--weights FILE]...
 
 The faces of the folder take turns: so many clips of a laboratory, and as many of calm, lively and talking people, 12
-seconds each. `rendered.py` has fewer and longer ones, kept as files. Each file of weights has a row for each kind.
+seconds each; and as many of 20 seconds in which nobody shows an expression, six in ten of them of people who talk.
+Clips are numbered, and those of another `--first` are others. `rendered.py` has fewer and longer ones, kept as files.
+Each file of weights has a row for each kind.
 From run to run a row of 16 clips differs by an expression or two, since x264 does not always make the same file of the
 same pictures (`simulation.render.write_video`); compare files of weights within one run.
 """
@@ -22,14 +24,17 @@ from facespot.extract.pipeline import extract_features
 from facespot.processes import process_pool, usable_cores
 from facespot.spotting.intervals import Interval
 from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
+from facespot.spotting.simulation.anatomy import draw_person
 from facespot.spotting.simulation.camera import SceneOptions
 from facespot.spotting.simulation.corpus import QUIET_SHARE, draw_performance
 from facespot.spotting.simulation.recording import draw_scene, film
+from facespot.spotting.simulation.stage import Performance
 from facespot.spotting.simulation.still import Still, load_still
+from facespot.spotting.simulation.timeline import perform
 from facespot.spotting.spotter import Spotter
 
-KINDS = ("laboratory", "anywhere")
-TICKS = 360
+KINDS = ("laboratory", "anywhere", "without expressions")
+TICKS, QUIET_TICKS = 360, 600
 AROUND = 3.6  # IOD kept around a face
 LIVELY = 0.5  # of those who are neither calm nor in a laboratory
 IOD, LABORATORY_IOD = (45.0, 115.0), (70.0, 120.0)  # pixels
@@ -37,7 +42,8 @@ FACE_WIDTH = (0.26, 0.36)  # IOD as a share of the picture: little around the fa
 BLOCK = 64  # pixels of which both sides are multiples
 FRAME_RATES = (25.0, 30.0, 30.0, 30.0, 30.0, 60.0)
 CRF = (14.0, 28.0)  # of H.264, from next to lossless to visibly coarse
-SEED = 777
+QUIET_SPEECH = 0.6
+SEED, QUIET_SEED = 777, 779
 
 
 def close_up(still: Still) -> Still:
@@ -56,9 +62,13 @@ def draw_close_scene(rng: np.random.Generator, laboratory: bool, lively: bool) -
     return replace(scene, face_width=iod / side, fps=float(rng.choice(FRAME_RATES)))
 
 
-def film_one(still: Still, number: int, kind: int) -> tuple[str, FaceFeatures, list[Interval]]:
-    """Kind, features and truth of one clip; of a laboratory's, one with an expression."""
-    cv2.setNumThreads(1)
+def draw_clip(number: int, kind: int) -> tuple[Performance, SceneOptions, np.random.Generator]:
+    """What happens in one clip, how it is filmed, and what else about it is drawn from; of a laboratory's, one with an
+    expression."""
+    if KINDS[kind] == "without expressions":
+        rng = np.random.default_rng((QUIET_SEED, number))
+        performance = perform(draw_person(rng), QUIET_TICKS, rng, busy=0.0, speech=QUIET_SPEECH)
+        return performance, draw_close_scene(rng, False, bool(rng.random() < LIVELY)), rng
     rng = np.random.default_rng((SEED, number, kind))
     shares = (1.0, 0.0) if kind == 0 else (0.0, QUIET_SHARE)
     while True:
@@ -66,7 +76,13 @@ def film_one(still: Still, number: int, kind: int) -> tuple[str, FaceFeatures, l
         if performance.events or not laboratory:
             break
     lively = not laboratory and not calm and bool(rng.random() < LIVELY)
-    scene = draw_close_scene(rng, laboratory, lively)
+    return performance, draw_close_scene(rng, laboratory, lively), rng
+
+
+def film_one(still: Still, number: int, kind: int) -> tuple[str, FaceFeatures, list[Interval]]:
+    """Kind, features and truth of one clip."""
+    cv2.setNumThreads(1)
+    performance, scene, rng = draw_clip(number, kind)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         film(still, performance, path, scene, rng, crf=float(rng.uniform(*CRF)))
@@ -74,9 +90,9 @@ def film_one(still: Still, number: int, kind: int) -> tuple[str, FaceFeatures, l
     return KINDS[kind], features, [Interval(e.onset, e.apex, e.offset, e.type) for e in performance.events]
 
 
-def film_all(faces: list[Still], clips: int) -> Iterator[tuple[str, FaceFeatures, list[Interval]]]:
+def film_all(faces: list[Still], numbers: range) -> Iterator[tuple[str, FaceFeatures, list[Interval]]]:
     """As `film_one`, on all cores."""
-    jobs = [(faces[number % len(faces)], number, kind) for kind in range(len(KINDS)) for number in range(clips)]
+    jobs = [(faces[number % len(faces)], number, kind) for kind in range(len(KINDS)) for number in numbers]
     with process_pool(usable_cores()) as pool:
         yield from pool.map(film_one, *zip(*jobs, strict=True))
 
@@ -89,18 +105,24 @@ def film_all(faces: list[Still], clips: int) -> Iterator[tuple[str, FaceFeatures
     help="folder of face pictures  [default: the astronaut of scikit-image]",
 )
 @click.option("--clips", type=click.IntRange(1), default=40, show_default=True, help="of each kind")
+@click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="number of the first of them")
 @click.option("--weights", multiple=True, type=click.Path(path_type=Path), help="other weights than the shipped ones")
-def main(folder: Path | None, clips: int, weights: tuple[Path, ...]) -> None:
+def main(folder: Path | None, clips: int, first: int, weights: tuple[Path, ...]) -> None:
     faces = [close_up(still) for still in load_faces(folder).values()]
     if not faces:
         raise click.ClickException(f"{folder}: no face")
     spotters = {str(path or "shipped"): Spotter.load(path, "cpu") for path in weights or (None,)}
     totals = {(name, kind): Evaluation() for name in spotters for kind in KINDS}
-    for kind, features, truth in film_all(faces, clips):
+    minutes = dict.fromkeys(KINDS, 0.0)
+    for kind, features, truth in film_all(faces, range(first, first + clips)):
+        minutes[kind] += features.timebase.duration_s / 60
         for name, spotter in spotters.items():
             found, _ = spotter.intervals(features)
             totals[name, kind] += count(judge(VideoIntervals(truth, found)))
     for (name, kind), total in totals.items():
+        if kind == "without expressions":
+            click.echo(f"{name}, {kind}: {total.overall.fp} false alarms in {minutes[kind]:.1f} minutes")
+            continue
         types = "; ".join(f"{word} {c.f1:.3f} {c}" for word, c in (("macro", total.macro), ("micro", total.micro)))
         click.echo(f"{name}, {kind}: {total.overall.f1:.3f} {total.overall}; {types}")
 

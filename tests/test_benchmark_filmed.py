@@ -35,14 +35,29 @@ def test_a_laboratory_clip_shows_what_its_truth_says(astronaut, monkeypatch):
 def test_each_file_of_weights_has_a_row_for_each_kind(astronaut, monkeypatch, tmp_path):
     monkeypatch.setattr(filmed, "TICKS", 45)
     monkeypatch.setattr(filmed, "load_faces", lambda folder: {"astronaut": astronaut})
-    monkeypatch.setattr(
-        filmed, "film_all", lambda faces, clips: [filmed.film_one(faces[0], 0, kind) for kind in range(2)]
-    )
-    done = CliRunner().invoke(filmed.main, ["--clips", "1"])
+    monkeypatch.setattr(filmed, "QUIET_TICKS", 60)
+    asked = []
+
+    def film_all(faces, numbers):
+        asked.extend(numbers)
+        return [filmed.film_one(faces[0], 0, kind) for kind in range(3)]
+
+    monkeypatch.setattr(filmed, "film_all", film_all)
+    done = CliRunner().invoke(filmed.main, ["--clips", "2", "--first", "7"])
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["shipped, laboratory", "shipped, anywhere"]
-    assert all("macro" in line and "micro" in line for line in lines)
+    assert asked == [7, 8]
+    assert [line.partition(":")[0] for line in lines] == [f"shipped, {kind}" for kind in filmed.KINDS]
+    assert all("macro" in line and "micro" in line for line in lines[:2])
+    assert lines[2].endswith("false alarms in 0.0 minutes")
+
+
+def test_clips_without_expressions_are_all_different_and_have_none():
+    drawn = [filmed.draw_clip(number, 2) for number in range(20)]
+    assert not any(performance.events for performance, _, _ in drawn)
+    talking = [bool(performance.speaking.any()) for performance, _, _ in drawn]
+    assert 5 < sum(talking) < 18
+    assert len({scene.size for _, scene, _ in drawn}) > 3
 
 
 def test_a_folder_without_a_face_is_refused(tmp_path):
