@@ -24,16 +24,15 @@ from facespot.extract.pipeline import extract_features
 from facespot.processes import process_pool, usable_cores
 from facespot.spotting.intervals import Interval
 from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
-from facespot.spotting.simulation.anatomy import draw_person
 from facespot.spotting.simulation.camera import SceneOptions
-from facespot.spotting.simulation.corpus import QUIET_SHARE, draw_performance
+from facespot.spotting.simulation.corpus import QUIET_SHARE, draw_performance, draw_quiet_performance
 from facespot.spotting.simulation.recording import draw_scene, film
 from facespot.spotting.simulation.stage import Performance
 from facespot.spotting.simulation.still import Still, load_still
-from facespot.spotting.simulation.timeline import perform
 from facespot.spotting.spotter import Spotter
 
-KINDS = ("laboratory", "anywhere", "without expressions")
+QUIET = "without expressions"
+KINDS = ("laboratory", "anywhere", QUIET)
 TICKS, QUIET_TICKS = 360, 600
 AROUND = 3.6  # IOD kept around a face
 LIVELY = 0.5  # of those who are neither calm nor in a laboratory
@@ -42,7 +41,6 @@ FACE_WIDTH = (0.26, 0.36)  # IOD as a share of the picture: little around the fa
 BLOCK = 64  # pixels of which both sides are multiples
 FRAME_RATES = (25.0, 30.0, 30.0, 30.0, 30.0, 60.0)
 CRF = (14.0, 28.0)  # of H.264, from next to lossless to visibly coarse
-QUIET_SPEECH = 0.6
 SEED, QUIET_SEED = 777, 779
 
 
@@ -65,9 +63,9 @@ def draw_close_scene(rng: np.random.Generator, laboratory: bool, lively: bool) -
 def draw_clip(number: int, kind: int) -> tuple[Performance, SceneOptions, np.random.Generator]:
     """What happens in one clip, how it is filmed, and what else about it is drawn from; of a laboratory's, one with an
     expression."""
-    if KINDS[kind] == "without expressions":
+    if KINDS[kind] == QUIET:
         rng = np.random.default_rng((QUIET_SEED, number))
-        performance = perform(draw_person(rng), QUIET_TICKS, rng, busy=0.0, speech=QUIET_SPEECH)
+        _, performance = draw_quiet_performance(QUIET_TICKS, rng)
         return performance, draw_close_scene(rng, False, bool(rng.random() < LIVELY)), rng
     rng = np.random.default_rng((SEED, number, kind))
     shares = (1.0, 0.0) if kind == 0 else (0.0, QUIET_SHARE)
@@ -120,7 +118,7 @@ def main(folder: Path | None, clips: int, first: int, weights: tuple[Path, ...])
             found, _ = spotter.intervals(features)
             totals[name, kind] += count(judge(VideoIntervals(truth, found)))
     for (name, kind), total in totals.items():
-        if kind == "without expressions":
+        if kind == QUIET:
             click.echo(f"{name}, {kind}: {total.overall.fp} false alarms in {minutes[kind]:.1f} minutes")
             continue
         types = "; ".join(f"{word} {c.f1:.3f} {c}" for word, c in (("macro", total.macro), ("micro", total.micro)))

@@ -94,11 +94,16 @@ def clip_of(performance: Performance, seen: Observation) -> Clip:
     return seen.snippets, geometry, performance.intensity, performance.events, performance.speaking
 
 
-def film_quiet_clip(ticks: int, seed: tuple[int, ...]) -> tuple[Performance, Observation]:
-    """As `film_clip`, a clip in which nothing is an expression; in six of ten somebody talks."""
-    rng = np.random.default_rng(seed)
+def draw_quiet_performance(ticks: int, rng: np.random.Generator) -> tuple[Person, Performance]:
+    """Somebody, and what happens in their clip, in which nothing is an expression; in six of ten they talk."""
     person = draw_person(rng)
-    performance = perform(person, ticks, rng, busy=0.0, speech=_QUIET_SPEECH)
+    return person, perform(person, ticks, rng, busy=0.0, speech=_QUIET_SPEECH)
+
+
+def film_quiet_clip(ticks: int, seed: tuple[int, ...]) -> tuple[Performance, Observation]:
+    """As `film_clip`, of `draw_quiet_performance`."""
+    rng = np.random.default_rng(seed)
+    person, performance = draw_quiet_performance(ticks, rng)
     return performance, observe(person, performance, rng, laboratory=bool(rng.random() < _QUIET_FILMED_WELL))
 
 
