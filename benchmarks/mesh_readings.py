@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from facespot.benchmarks.filmed import CRF, KINDS, QUIET, close_up, draw_clip
 from facespot.benchmarks.rendered import load_faces
+from facespot.errors import NoFaceError
 from facespot.extract.face.mesh_network import N_MESH_POINTS, NETWORK_PIXELS, MeshNetwork
 from facespot.extract.face.mesh_reader import MeshReader
 from facespot.extract.face.square import TurnedSquare
@@ -99,11 +100,12 @@ WAYS = {
 
 
 def follow(way: Way, pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """(N, 478, 3) landmarks of a face that is there in every picture."""
+    """(N, 478, 3) landmarks of a face that is there in every picture. Raises NoFaceError if it is not found in the
+    first."""
     reader, network = MeshReader(), MeshNetwork()
     square = reader.find(pictures[0])
     if square is None:
-        raise click.ClickException("a clip has no face in its first picture")
+        raise NoFaceError("no face in the first picture")
     for _ in range(3):
         square = way.square(way.read(network, pictures[0], square))
     found = []
@@ -132,7 +134,8 @@ def read_pictures(path: Path) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def compare(still: Still, number: int, kind: int) -> np.ndarray:
-    """(ways, channels, 3) correlation, share answered and what is left, of one clip."""
+    """(ways, channels, 3) correlation, share answered and what is left, of one clip; NaN where a channel hardly moves,
+    and everywhere in a clip whose face is not found in its first picture."""
     cv2.setNumThreads(1)
     performance, scene, rng = draw_clip(number, kind)
     with TemporaryDirectory() as folder:
@@ -143,8 +146,11 @@ def compare(still: Still, number: int, kind: int) -> np.ndarray:
     clock = np.arange(len(true)) / CLOCK_HZ
     said = np.full((len(WAYS), true.shape[1], 3), np.nan)
     shown = np.flatnonzero(true.std(axis=0) >= LEAST_SPREAD)
-    for row, way in enumerate(WAYS.values()):
-        read = follow(way, pictures)[:, list(KEPT_MESH_POINTS)]
+    try:
+        landmarks = [follow(way, pictures)[:, list(KEPT_MESH_POINTS)] for way in WAYS.values()]
+    except NoFaceError:
+        return said
+    for row, read in enumerate(landmarks):
         flat = read.reshape(len(read), -1)
         ticks = np.stack([np.interp(clock, times, column) for column in flat.T], axis=1)
         seen = channels(ticks.reshape(len(clock), -1, 3))
@@ -170,6 +176,8 @@ def main(folder: Path | None, clips: int, first: int) -> None:
     jobs = [(faces[number % len(faces)], number, kind) for kind in kinds for number in numbers]
     with process_pool(usable_cores()) as pool:
         said = np.array(list(pool.map(compare, *zip(*jobs, strict=True))))
+    read = int((~np.isnan(said).all(axis=(1, 2, 3))).sum())
+    click.echo(f"{read} of {len(said)} clips")
     for row, name in enumerate(WAYS):
         click.echo(name)
         for part, of in ((REGIONS, "regions"), (OTHERS, "others")):

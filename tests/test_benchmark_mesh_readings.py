@@ -61,3 +61,9 @@ def test_a_clip_tells_how_much_of_its_movement_each_way_says(astronaut, monkeypa
     assert correlation[shown].mean() > 0.3
     assert 0.1 < np.median(share[shown]) < 1.2
     assert 0 < left[shown].min() < left[shown].max() < 0.1
+
+
+def test_a_clip_without_a_face_counts_for_nothing(astronaut, monkeypatch):
+    monkeypatch.setattr(filmed, "TICKS", 45)
+    monkeypatch.setattr(mesh_readings.MeshReader, "find", lambda reader, rgb: None)
+    assert np.isnan(compare(filmed.close_up(astronaut), 10, 0)).all()
