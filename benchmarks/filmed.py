@@ -95,15 +95,21 @@ def film_all(faces: list[Still], numbers: range) -> Iterator[tuple[str, FaceFeat
         yield from pool.map(film_one, *zip(*jobs, strict=True))
 
 
-@click.command(help=__doc__)
-@click.option(
+faces_option = click.option(
     "--faces",
     "folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="folder of face pictures  [default: the astronaut of scikit-image]",
 )
+first_option = click.option(
+    "--first", type=click.IntRange(0), default=0, show_default=True, help="number of the first of them"
+)
+
+
+@click.command(help=__doc__)
+@faces_option
 @click.option("--clips", type=click.IntRange(1), default=40, show_default=True, help="of each kind")
-@click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="number of the first of them")
+@first_option
 @click.option("--weights", multiple=True, type=click.Path(path_type=Path), help="other weights than the shipped ones")
 def main(folder: Path | None, clips: int, first: int, weights: tuple[Path, ...]) -> None:
     faces = [close_up(still) for still in load_faces(folder).values()]

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import click
 import cv2
 import numpy as np
-from facespot.benchmarks.filmed import CRF, KINDS, QUIET, close_up, draw_clip
+from facespot.benchmarks.filmed import CRF, KINDS, QUIET, close_up, draw_clip, faces_option, first_option
 from facespot.benchmarks.rendered import load_faces
 from facespot.errors import NoFaceError
 from facespot.extract.face.mesh_network import N_MESH_POINTS, NETWORK_PIXELS, MeshNetwork
@@ -162,14 +162,9 @@ def compare(still: Still, number: int, kind: int) -> np.ndarray:
 
 
 @click.command(help=__doc__)
-@click.option(
-    "--faces",
-    "folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="folder of face pictures  [default: the astronaut of scikit-image]",
-)
+@faces_option
 @click.option("--clips", type=click.IntRange(1), default=20, show_default=True, help="of each of the two kinds")
-@click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="number of the first of them")
+@first_option
 def main(folder: Path | None, clips: int, first: int) -> None:
     faces = [close_up(still) for still in load_faces(folder).values()]
     numbers, kinds = range(first, first + clips), range(KINDS.index(QUIET))
