@@ -11,6 +11,7 @@ same pictures (`simulation.render.write_video`); compare files of weights within
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,6 +53,14 @@ def close_up(still: Still) -> Still:
     return load_still(np.ascontiguousarray(still.image[y0:y1, x0:x1]))
 
 
+def load_close_ups(folder: Path | None) -> list[Still]:
+    """Of every face of a folder, or of the astronaut. Raises ClickException if there is none."""
+    faces = [close_up(still) for still in load_faces(folder).values()]
+    if not faces:
+        raise click.ClickException(f"{folder}: no face")
+    return faces
+
+
 def draw_close_scene(rng: np.random.Generator, laboratory: bool, lively: bool) -> SceneOptions:
     """How a clip is filmed: `draw_scene` with the face filling more of a smaller picture."""
     iod = np.exp(rng.uniform(*np.log(LABORATORY_IOD if laboratory else IOD)))
@@ -77,13 +86,21 @@ def draw_clip(number: int, kind: int) -> tuple[Performance, SceneOptions, np.ran
     return performance, draw_close_scene(rng, laboratory, lively), rng
 
 
-def film_one(still: Still, number: int, kind: int) -> tuple[str, FaceFeatures, list[Interval]]:
-    """Kind, features and truth of one clip."""
+@contextmanager
+def filmed_clip(still: Still, number: int, kind: int) -> Iterator[tuple[Performance, Path]]:
+    """What happens in one clip, and its file for the time being. Meant for a process of its own: OpenCV keeps to one
+    thread."""
     cv2.setNumThreads(1)
     performance, scene, rng = draw_clip(number, kind)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         film(still, performance, path, scene, rng, crf=float(rng.uniform(*CRF)))
+        yield performance, path
+
+
+def film_one(still: Still, number: int, kind: int) -> tuple[str, FaceFeatures, list[Interval]]:
+    """Kind, features and truth of one clip."""
+    with filmed_clip(still, number, kind) as (performance, path):
         features = extract_features(path)
     return KINDS[kind], features, [Interval(e.onset, e.apex, e.offset, e.type) for e in performance.events]
 
@@ -112,9 +129,7 @@ first_option = click.option(
 @first_option
 @click.option("--weights", multiple=True, type=click.Path(path_type=Path), help="other weights than the shipped ones")
 def main(folder: Path | None, clips: int, first: int, weights: tuple[Path, ...]) -> None:
-    faces = [close_up(still) for still in load_faces(folder).values()]
-    if not faces:
-        raise click.ClickException(f"{folder}: no face")
+    faces = load_close_ups(folder)
     spotters = {str(path or "shipped"): Spotter.load(path, "cpu") for path in weights or (None,)}
     totals = {(name, kind): Evaluation() for name in spotters for kind in KINDS}
     minutes = dict.fromkeys(KINDS, 0.0)

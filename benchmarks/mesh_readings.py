@@ -12,13 +12,11 @@ share, in thousandths of the inter-ocular distance (median).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 import cv2
 import numpy as np
-from facespot.benchmarks.filmed import CRF, KINDS, QUIET, close_up, draw_clip, faces_option, first_option
-from facespot.benchmarks.rendered import load_faces
+from facespot.benchmarks.filmed import KINDS, QUIET, faces_option, filmed_clip, first_option, load_close_ups
 from facespot.errors import NoFaceError
 from facespot.extract.face.mesh_network import N_MESH_POINTS, NETWORK_PIXELS, MeshNetwork
 from facespot.extract.face.mesh_reader import MeshReader
@@ -29,17 +27,10 @@ from facespot.extract.regions import KEPT_MESH_POINTS, RIGID_MESH_POINTS, ROI_NA
 from facespot.extract.timebase import CLOCK_HZ
 from facespot.processes import process_pool, usable_cores
 from facespot.spotting.simulation.anatomy import neutral_face
-from facespot.spotting.simulation.recording import film
 from facespot.spotting.simulation.still import Still
 
-# A mirrored picture's point of the same number is the other side's: the mesh counts all points of one side and then, in
-# the same order, those of the other; irises come last.
 MIDLINE = {*range(20), 94, 151, 152, 164, 168, 175, 195, 197, 199, 200} - {3, 7}
-SIDES = [point for point in range(248) if point not in MIDLINE]
 IRISES = ((468, 473), (469, 476), (470, 475), (471, 474), (472, 477))
-MIRROR = np.arange(N_MESH_POINTS)
-for one, other in (*zip(SIDES, range(248, 468), strict=True), *IRISES):
-    MIRROR[one], MIRROR[other] = other, one
 RIGID, TEMPLES = np.array(RIGID_MESH_POINTS), np.array([127, 356, 162, 389])
 # Of a square by the rigid points, in their spreads (root mean square): as large as MediaPipe's around a face at rest,
 # and how far its middle lies below that of the rigid points.
@@ -49,6 +40,18 @@ SHOWN_PIXELS = 221  # of a picture across the square, as extraction shows it to 
 LEAST_SPREAD = 0.004  # IOD: channels that move less in a clip have no correlation worth counting
 REGIONS = slice(0, 2 * len(ROI_NAMES))
 OTHERS = slice(REGIONS.stop, FIRST_CHANNELS.index("mouth_opening_level"))
+
+
+def _mirror() -> np.ndarray:
+    # The mesh counts all points of one side and then, in the same order, those of the other; irises come last.
+    mirror = np.arange(N_MESH_POINTS)
+    sides = [point for point in range(248) if point not in MIDLINE]
+    for one, other in (*zip(sides, range(248, 468), strict=True), *IRISES):
+        mirror[one], mirror[other] = other, one
+    return mirror
+
+
+MIRROR = _mirror()  # (478,) whose place each point has in a mirrored picture
 
 
 def around_rigid(landmarks: np.ndarray) -> TurnedSquare:
@@ -136,11 +139,7 @@ def read_pictures(path: Path) -> tuple[np.ndarray, list[np.ndarray]]:
 def compare(still: Still, number: int, kind: int) -> np.ndarray:
     """(ways, channels, 3) correlation, share answered and what is left, of one clip; NaN where a channel hardly moves,
     and everywhere in a clip whose face is not found in its first picture."""
-    cv2.setNumThreads(1)
-    performance, scene, rng = draw_clip(number, kind)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "clip.mp4"
-        film(still, performance, path, scene, rng, crf=float(rng.uniform(*CRF)))
+    with filmed_clip(still, number, kind) as (performance, path):
         times, pictures = read_pictures(path)
     true = channels((neutral_face() + performance.displacement) * 100)
     clock = np.arange(len(true)) / CLOCK_HZ
@@ -166,7 +165,7 @@ def compare(still: Still, number: int, kind: int) -> np.ndarray:
 @click.option("--clips", type=click.IntRange(1), default=20, show_default=True, help="of each of the two kinds")
 @first_option
 def main(folder: Path | None, clips: int, first: int) -> None:
-    faces = [close_up(still) for still in load_faces(folder).values()]
+    faces = load_close_ups(folder)
     numbers, kinds = range(first, first + clips), range(KINDS.index(QUIET))
     jobs = [(faces[number % len(faces)], number, kind) for kind in kinds for number in numbers]
     with process_pool(usable_cores()) as pool:

@@ -2,7 +2,7 @@
 
 FOLDER is as of `real_clips.py`. The clips are extracted and scored as they are, and again with every face read in a
 square that is 3 % smaller or larger or turned by 2 degrees either way, which is no better and no worse. Prints a row
-for each, and the mean and the spread of F1. What differs by less is no difference.
+for each, and the mean and the spread of F1. Differences of that size are chance.
 """
 
 import sys
