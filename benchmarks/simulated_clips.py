@@ -3,10 +3,10 @@
     python benchmarks/simulated_clips.py [--weights FILE]... [--min-confidence MACRO,MICRO] [--share 1]
 
 Fresh clips in the mixture the networks learnt from; ten seconds each of busy faces, of people who talk, of calm faces
-and of a laboratory; two minutes each with few expressions, of a laboratory and of people who talk now and then; and
-clips without expressions. Seeds are none that anything was trained with. Each file of weights has a row for each kind:
-F1 with hits, false alarms and misses, both types together and apart, or false alarms a minute; and how many of the
-clips were read by the networks for laboratories.
+and of a laboratory; faces that are seldom at rest; two minutes each with few expressions, of a laboratory and of
+people who talk now and then; and clips without expressions. Seeds are none that anything was trained with. Each file of
+weights has a row for each kind: F1 with hits, false alarms and misses, both types together and apart, or false alarms a
+minute; and how many of the clips were read by the networks for laboratories.
 """
 
 from collections.abc import Callable
@@ -81,6 +81,11 @@ KINDS: tuple[tuple[str, int, Callable[[int], Clips]], ...] = (
         "anywhere, two minutes",
         25,
         lambda clips: staged_clips(clips, 9100, ticks=LONG_TICKS, busy=0.1, speech=0.7),
+    ),
+    (
+        "seldom at rest, 24 seconds",
+        60,
+        lambda clips: staged_clips(clips, 9007, ticks=720, busy=0.6, speech=0.5, restless=True),
     ),
     ("without expressions", 150, lambda clips: quiet_clips(clips, 9005)),
 )

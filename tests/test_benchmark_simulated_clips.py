@@ -15,6 +15,7 @@ KINDS = [
     "laboratory",
     "laboratory, two minutes",
     "anywhere, two minutes",
+    "seldom at rest, 24 seconds",
     "without expressions",
 ]
 

@@ -32,6 +32,10 @@ _SWALLOWS, _LOOKS_DOWN = 3.0, 4.0  # a minute
 # Of expressions that follow another one without a rest, those that keep a part of it: brows that were raised stay up
 # in the smile, a mouth that was open laughs.
 _KEEPS = 0.4
+# Ticks of what people show whose face is at rest for the lesser part, and of the lulls between; and lulls of more ticks
+# in which something small may happen.
+_SHOWN_TICKS, _LULL_TICKS = (75, 330), (12, 150)
+_ROOM, _SMALL_IN_LULL = 40, 0.35
 # Probability that somebody speaks in a clip.
 _SPEECH: dict[Setting, float] = {"laboratory": 0.3, "calm": 0.0, "anywhere": 0.45}
 
@@ -45,13 +49,15 @@ def perform(
     speech: float | None = None,
     laboratory: bool = False,
     calm: bool = False,
+    restless: bool = False,
 ) -> Performance:
     """Compose a random clip of n ticks.
 
     busy: share of the clip filled by expressions, random when None (0 gives a clip without any). speech: probability
     of speech. laboratory: as elicitation studies record them, expressions whole and apart from each other,
     micro-expressions subtle (1 to 4 % of IOD) and a quarter second or longer, macro-expressions visible (5 to 35 %).
-    calm: a silent face that shows little, 1.2 to 7 % of IOD, and takes its time over it.
+    calm: a silent face that shows little, 1.2 to 7 % of IOD, and takes its time over it. restless: long expressions
+    with lulls between them instead, so that the face is at rest for the lesser part.
     A macro-expression of which no more than half a second shows, as at the ends of a clip, is labelled micro with the
     amplitude it has.
     """
@@ -75,7 +81,9 @@ def perform(
     elif not laboratory and rng.random() < 0.15:
         for _ in range(rng.poisson(n / 200) + 1):
             nod(stage, int(rng.integers(-20, n)), rng)
-    if busy > 0:
+    if restless:
+        _express_throughout(stage, person, rng)
+    elif busy > 0:
         _express(stage, person, busy, setting, rng)
     return stage.performance(len(person.shape))
 
@@ -114,10 +122,11 @@ def _perform_one(
     rng: np.random.Generator,
     recipes: Sequence[Mapping[str, float]] = PROTOTYPES,
     kept: np.ndarray | None = None,
+    timing: tuple[int, int, int] | None = None,
 ) -> tuple[int, int]:
     """One expression from tick `onset` on; returns its last tick and the ticks of its release. kept: (K, 3) what it has
-    of the one before it."""
-    rise, hold, fall = draw_timing(kind, setting, rng)
+    of the one before it. timing: ticks of rise, hold and fall, drawn when None."""
+    rise, hold, fall = timing or draw_timing(kind, setting, rng)
     if setting == "laboratory" and kind == "micro" and rise + fall < LABORATORY_MICRO_TICKS:
         rise, fall = LABORATORY_MICRO_TICKS // 2, LABORATORY_MICRO_TICKS - LABORATORY_MICRO_TICKS // 2
     # Released expressions fade: of an exponential the last part is no longer seen, so it is drawn longer.
@@ -202,3 +211,25 @@ def _express(stage: Stage, person: Person, busy: float, setting: Setting, rng: n
             last = None
             mean_gap = (offset - tick + 1) * (1 - busy) / max(busy, 0.05)
             tick = offset + 6 + int(rng.exponential(max(mean_gap, 6)))
+
+
+def _express_throughout(stage: Stage, person: Person, rng: np.random.Generator) -> None:
+    """Show long expressions, most of them smiles, with lulls between them: a running median takes those for the face
+    at rest, and rest for an expression. What is small comes in the lulls."""
+    smiles = rng.uniform(0.3, 1.0)
+    tick = int(rng.integers(-200, 60))
+    while tick < stage.n - 4:
+        length = int(np.exp(rng.uniform(*np.log(_SHOWN_TICKS))))
+        rise, _, fall = draw_timing("macro", "anywhere", rng)
+        rise, fall = min(rise, length // 3), min(fall, length // 2)
+        recipes = SMILES if rng.random() < smiles else PROTOTYPES
+        amplitude = draw_amplitude("macro", "anywhere", rng)
+        timing = rise, length - rise - fall, fall
+        offset, _ = _perform_one(stage, person, "macro", amplitude, tick, "anywhere", rng, recipes, timing=timing)
+        lull = int(np.exp(rng.uniform(*np.log(_LULL_TICKS))))
+        if lull > _ROOM and rng.random() < _SMALL_IN_LULL:
+            # Lips that press in passing, for half a second to two.
+            timing = int(rng.integers(4, 14)), int(rng.integers(0, 25)), int(rng.integers(5, 20))
+            at, small = offset + int(rng.integers(6, lull // 2)), draw_amplitude("macro", "calm", rng)
+            offset, _ = _perform_one(stage, person, "macro", small, at, "anywhere", rng, CALM_MOUTHS, timing=timing)
+        tick = offset + lull
