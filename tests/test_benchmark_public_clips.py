@@ -5,6 +5,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from urllib.error import URLError
 
 import pandas as pd
 import pytest
@@ -60,6 +61,16 @@ def test_another_file_than_was_annotated_is_refused() -> None:
     assert take_out(packed, {"a": digest(b"film")}) == {"a": b"film"}
     with pytest.raises(ValueError, match="a is not the file"):
         take_out(packed, {"a": digest(b"another")})
+
+
+def test_without_a_network_it_says_what_is_missing_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object, **__: object) -> None:
+        raise URLError("no route")
+
+    monkeypatch.setattr(public_clips, "urlopen", nothing)
+    done = CliRunner().invoke(main, [str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert done.output.splitlines()[-1].endswith(" of npm: <urlopen error no route>")
 
 
 def test_a_folder_is_laid_out_and_what_is_there_is_not_fetched_again(
