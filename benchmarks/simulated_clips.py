@@ -28,7 +28,7 @@ from facespot.spotting.spotter import Spotter
 
 Clips = list[tuple[FaceFeatures, list[Interval]]]
 
-TICKS, LONG_TICKS = 300, 3600
+TICKS, LONGER_TICKS, LONG_TICKS = 300, 720, 3600
 
 
 def truth_of(performance: Performance) -> list[Interval]:
@@ -85,7 +85,7 @@ KINDS: tuple[tuple[str, int, Callable[[int], Clips]], ...] = (
     (
         "seldom at rest, 24 seconds",
         60,
-        lambda clips: staged_clips(clips, 9007, ticks=720, busy=0.6, speech=0.5, restless=True),
+        lambda clips: staged_clips(clips, 9007, ticks=LONGER_TICKS, busy=0.6, speech=0.5, restless=True),
     ),
     ("without expressions", 150, lambda clips: quiet_clips(clips, 9005)),
 )

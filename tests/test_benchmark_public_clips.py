@@ -73,7 +73,7 @@ def test_without_a_network_it_says_what_is_missing_in_a_line(tmp_path: Path, mon
     assert done.output.splitlines()[-1].endswith(" of npm: <urlopen error no route>")
 
 
-def test_a_folder_is_laid_out_and_what_is_there_is_not_fetched_again(
+def test_a_folder_is_laid_out_and_what_is_there_whole_is_not_fetched_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     annotated, folder = tmp_path / "annotated", tmp_path / "out"
@@ -91,8 +91,11 @@ def test_a_folder_is_laid_out_and_what_is_there_is_not_fetched_again(
 
     monkeypatch.setattr(public_clips, "ANNOTATED", annotated)
     monkeypatch.setattr(public_clips, "urlopen", answer)
-    for _ in range(2):
+    clip = folder / "clips" / "one.mov"
+    for times, before in ((1, None), (1, b"film"), (2, b"fil")):
+        if before is not None:
+            clip.write_bytes(before)
         assert CliRunner().invoke(main, [str(folder)]).exit_code == 0
-    assert asked == ["https://registry.npmjs.org/p/-/p-1.tgz"]
-    assert (folder / "clips" / "one.mov").read_bytes() == b"film"
+        assert asked == times * ["https://registry.npmjs.org/p/-/p-1.tgz"]
+        assert clip.read_bytes() == b"film"
     assert (folder / "annotations.csv").read_text() == "annotations.csv"
