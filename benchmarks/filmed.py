@@ -27,15 +27,15 @@ from facespot.spotting.intervals import Interval
 from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
 from facespot.spotting.simulation.camera import SceneOptions
 from facespot.spotting.simulation.corpus import QUIET_SHARE, draw_performance, draw_quiet_performance
-from facespot.spotting.simulation.recording import draw_scene, film
+from facespot.spotting.simulation.films import close_up, draw_close_scene
+from facespot.spotting.simulation.recording import film
 from facespot.spotting.simulation.stage import Performance
-from facespot.spotting.simulation.still import Still, load_still
+from facespot.spotting.simulation.still import Still
 from facespot.spotting.spotter import Spotter
 
 QUIET = "without expressions"
 KINDS = ("laboratory", "anywhere", QUIET)
 TICKS, QUIET_TICKS = 360, 600
-AROUND = 3.6  # IOD kept around a face
 LIVELY = 0.5  # of those who are neither calm nor in a laboratory
 IOD, LABORATORY_IOD = (45.0, 115.0), (70.0, 120.0)  # pixels
 FACE_WIDTH = (0.26, 0.36)  # IOD as a share of the picture: little around the face means little to render
@@ -43,14 +43,6 @@ BLOCK = 64  # pixels of which both sides are multiples
 FRAME_RATES = (25.0, 30.0, 30.0, 30.0, 30.0, 60.0)
 CRF = (14.0, 28.0)  # of H.264, from next to lossless to visibly coarse
 SEED, QUIET_SEED = 777, 779
-
-
-def close_up(still: Still) -> Still:
-    """The same face with little around it."""
-    centre, reach = still.landmarks[:468, :2].mean(axis=0), AROUND * still.iod
-    x0, y0 = np.maximum((centre - reach).astype(int), 0)
-    x1, y1 = np.minimum((centre + reach).astype(int) + 1, still.image.shape[1::-1])
-    return load_still(np.ascontiguousarray(still.image[y0:y1, x0:x1]))
 
 
 def load_close_ups(folder: Path | None) -> list[Still]:
@@ -61,12 +53,10 @@ def load_close_ups(folder: Path | None) -> list[Still]:
     return faces
 
 
-def draw_close_scene(rng: np.random.Generator, laboratory: bool, lively: bool) -> SceneOptions:
-    """How a clip is filmed: `draw_scene` with the face filling more of a smaller picture."""
-    iod = np.exp(rng.uniform(*np.log(LABORATORY_IOD if laboratory else IOD)))
-    side = BLOCK * max(round(iod / rng.uniform(*FACE_WIDTH) / BLOCK), 2)
-    scene = draw_scene(rng, (side, side), lively)
-    return replace(scene, face_width=iod / side, fps=float(rng.choice(FRAME_RATES)))
+def draw_benchmark_scene(rng: np.random.Generator, laboratory: bool, lively: bool) -> SceneOptions:
+    """How a clip is filmed."""
+    scene = draw_close_scene(rng, LABORATORY_IOD if laboratory else IOD, FACE_WIDTH, BLOCK, lively)
+    return replace(scene, fps=float(rng.choice(FRAME_RATES)))
 
 
 def draw_clip(number: int, kind: int) -> tuple[Performance, SceneOptions, np.random.Generator]:
@@ -75,7 +65,7 @@ def draw_clip(number: int, kind: int) -> tuple[Performance, SceneOptions, np.ran
     if KINDS[kind] == QUIET:
         rng = np.random.default_rng((QUIET_SEED, number))
         _, performance = draw_quiet_performance(QUIET_TICKS, rng)
-        return performance, draw_close_scene(rng, False, bool(rng.random() < LIVELY)), rng
+        return performance, draw_benchmark_scene(rng, False, bool(rng.random() < LIVELY)), rng
     rng = np.random.default_rng((SEED, number, kind))
     shares = (1.0, 0.0) if kind == 0 else (0.0, QUIET_SHARE)
     while True:
@@ -83,7 +73,7 @@ def draw_clip(number: int, kind: int) -> tuple[Performance, SceneOptions, np.ran
         if performance.events or not laboratory:
             break
     lively = not laboratory and not calm and bool(rng.random() < LIVELY)
-    return performance, draw_close_scene(rng, laboratory, lively), rng
+    return performance, draw_benchmark_scene(rng, laboratory, lively), rng
 
 
 @contextmanager

@@ -10,17 +10,15 @@ the face is the astronaut of scikit-image. A pair that is already there is kept.
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
-from facespot.errors import FacespotError
 from facespot.extract.pipeline import extract_features
 from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
 from facespot.spotting.simulation.recording import read_truth, render_recording, write_truth
-from facespot.spotting.simulation.still import Still, load_still
+from facespot.spotting.simulation.still import Still, load_still, load_stills
 from facespot.spotting.spotter import Spotter
-
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -41,13 +39,7 @@ def load_faces(folder: Path | None) -> dict[str, Still]:
         from skimage import data
 
         return {"astronaut": load_still(data.astronaut())}
-    stills = {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES):
-        try:
-            stills[path.stem] = load_still(path)
-        except FacespotError as error:
-            click.echo(f"{path.name}: {error}", err=True)
-    return stills
+    return load_stills(folder, partial(click.echo, err=True))
 
 
 @click.command(help=__doc__)

@@ -30,11 +30,10 @@ from facespot.spotting.simulation.anatomy import draw_person
 from facespot.spotting.simulation.camera import SceneOptions
 from facespot.spotting.simulation.recording import fit_to_still
 from facespot.spotting.simulation.render import Camera
-from facespot.spotting.simulation.still import Still, load_still
+from facespot.spotting.simulation.still import PICTURES, Still, load_still
 from facespot.spotting.simulation.timeline import perform
 from facespot.spotting.simulation.warp import FaceWarp, HeadPose
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 LOOKS = 4
 SMALLEST_FACE = 45.0  # pixels of a detection; below it a picture is no portrait
 _CANVAS = SceneOptions(size=(480, 480), face_width=0.2)  # on which a still is animated before it is filmed

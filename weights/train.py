@@ -30,6 +30,7 @@ from ..spotting.learning.from_simulation import SupervisedRecipe, train_supervis
 from ..spotting.learning.hard_negatives import mine_quiet_clips
 from ..spotting.settings import Setting
 from ..spotting.simulation.corpus import LABORATORY_SHARE, QUIET_SHARE, ClipBatch, joined, simulate_corpus
+from ..spotting.simulation.films import read_films
 from ..spotting.voting import VotingSettings
 from .train_confidence import CLIPS, write_confidence
 
@@ -96,10 +97,11 @@ def _train_member(
     threads: int,
     start: State | None,
     kept: Path,
+    films: dict[int, ClipBatch],
 ) -> dict[str, torch.Tensor]:
     torch.set_num_threads(threads)
     started = time.monotonic()
-    for step, terms, network in train_supervised(corpus, config, recipe, seed, device, start, kept):
+    for step, terms, network in train_supervised(corpus, config, recipe, seed, device, start, kept, films):
         text = "  ".join(f"{name} {value:.4f}" for name, value in terms.items())
         click.echo(
             f"member {seed}: step {step} of {recipe.steps}, {time.monotonic() - started:.0f} s: {text}", err=True
@@ -116,19 +118,20 @@ def _train_members(
     device: str,
     starts: Sequence[State | None],
     kept: Sequence[Path],
+    films: dict[int, ClipBatch],
 ) -> Iterator[dict[str, torch.Tensor]]:
     """kept: where each is kept while it learns."""
     cores = usable_cores()
     if device == "cuda" or cores == 1 or len(seeds) == 1:
         for seed, start, state in zip(seeds, starts, kept, strict=True):
-            yield _train_member(corpus, config, recipe, seed, device, cores, start, state)
+            yield _train_member(corpus, config, recipe, seed, device, cores, start, state, films)
         return
     workers = min(cores, len(seeds))
     # One thread a member: two trainings side by side use two cores better than one training on both.
     threads = max(cores // workers, 1)
     with process_pool(workers) as pool:
         jobs = [
-            pool.submit(_train_member, corpus, config, recipe, seed, device, threads, start, state)
+            pool.submit(_train_member, corpus, config, recipe, seed, device, threads, start, state, films)
             for seed, start, state in zip(seeds, starts, kept, strict=True)
         ]
         for job in jobs:
@@ -154,6 +157,17 @@ def _simulate(
     return corpus
 
 
+def _films(folder: Path, setting: Setting | None) -> dict[int, ClipBatch]:
+    """Those of a laboratory for its networks, all for others."""
+    try:
+        films = read_films(sorted(folder.glob("*.npz")), laboratory=True if setting == "laboratory" else None)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--films") from error
+    if not films:
+        raise click.BadParameter(f"{folder} has none", param_hint="--films")
+    return films
+
+
 @click.command(help=__doc__)
 @click.option("--seed", default=1, show_default=True, help="of the run; rounds and networks count theirs from it")
 @click.option(
@@ -175,6 +189,12 @@ def _simulate(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="file whose last networks --first begins with, where that is not 1",
 )
+@click.option(
+    "--films",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="learn from these films, too: what `python -m facespot.weights.film` made",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 @click.option(
     "-o",
@@ -185,7 +205,15 @@ def _simulate(
     help="file to write; that for laboratories goes beside it",
 )
 def main(
-    seed: int, first: int, last: int, share: float, members: int, start: Path | None, device: str, output: Path
+    seed: int,
+    first: int,
+    last: int,
+    share: float,
+    members: int,
+    start: Path | None,
+    folder: Path | None,
+    device: str,
+    output: Path,
 ) -> None:
     if (start is None) != (first == 1):
         raise click.UsageError("--first and --start go together: the first round begins with nothing, others do not")
@@ -210,8 +238,9 @@ def main(
         # Files beside the output from which an interrupted run goes on.
         places = [output.with_name(f"{output.name}.round{number}.{m}.training.pt") for m in range(members)]
         kept += places
+        films = {} if folder is None else _films(folder, this.setting)
         seeds = [seed + this.members[0] + m * this.members[1] for m in range(members)]
-        reached = list(_train_members(corpus, config, recipe, seeds, place, begun, places))
+        reached = list(_train_members(corpus, config, recipe, seeds, place, begun, places, films))
         become: list[State | None] = [
             _mean(a, b) if this.averaged and a else b for a, b in zip(begun, reached, strict=True)
         ]

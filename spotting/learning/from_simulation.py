@@ -122,6 +122,7 @@ class SupervisedRecipe:
     cosine. average: decay of the moving average of the weights. flow_dropout: share of clips whose flow is zeroed, so
     that geometry is learnt too. gain: spread (natural logarithm) of a random factor on the flow. noise: largest
     standard deviation (IOD) of noise added to it. glitches: share of clips in which tracks slip (`_glitches`).
+    films: share of batches that are of films, where there are any.
     """
 
     steps: int = 6000
@@ -134,6 +135,7 @@ class SupervisedRecipe:
     gain: float = 0.15
     noise: float = 0.001
     glitches: float = 0.0
+    films: float = 0.4
 
 
 def _glitches(shape: tuple[int, int], share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -229,12 +231,14 @@ def train_supervised(
     device: torch.device | str = "cpu",
     start: Mapping[str, Tensor] | None = None,
     state: Path | None = None,
+    films: Mapping[int, ClipBatch] | None = None,
 ) -> Iterator[tuple[int, dict[str, float], ContextSpotter]]:
     """Train one network on simulated clips; yields (step, mean loss terms since the last, averaged network) about a
     hundred times, the last step always among them.
 
     corpus: clips by their length in ticks. The averaged network (exponential moving average, timm's ModelEmaV3) is the
-    one to keep. start: tensors to begin from instead of random ones. state: file to keep the training in whenever it
+    one to keep. films: more clips, of performances that went through pixels (`simulation.films`); by the recipe's share
+    a batch is of these alone. start: tensors to begin from instead of random ones. state: file to keep the training in whenever it
     yields; one that was interrupted goes on there, yields first what it last yielded, and ends with the same network.
     Same seed and machine, same result. Raises WeightsError as `read_state` for a state that is damaged or another's.
     """
@@ -244,6 +248,7 @@ def train_supervised(
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     clips = ClipSampler(corpus, recipe)
+    filmed = ClipSampler(films, recipe) if films else None
     net = ContextSpotter(config).to(device)
     if start is not None:
         net.load_state_dict(start)
@@ -260,7 +265,7 @@ def train_supervised(
     report_every = max(recipe.steps // 100, 1)
     sums: dict[str, float] = {}
     reported = 0
-    identity = "" if state is None else _identity(corpus, config, recipe, seed, start)
+    identity = "" if state is None else _identity([corpus, films or {}], config, recipe, seed, start)
     learners = {"network": net, "average": average.module, "optimizer": optimizer}
     if state is not None and state.exists():
         kept = read_state(state, identity, "cpu")
@@ -272,7 +277,8 @@ def train_supervised(
         reported = kept["step"]
         yield reported, kept["terms"], average.module
     for step in range(reported + 1, recipe.steps + 1):
-        snippets, geometry, target = clips.draw(rng, generator)
+        source = filmed if filmed is not None and rng.random() < recipe.films else clips
+        snippets, geometry, target = source.draw(rng, generator)
         target = target.to(device)
         net.train()
         terms = interval_loss(net(snippets.to(device), geometry.to(device)), target)
@@ -296,7 +302,7 @@ def train_supervised(
 
 
 def _identity(
-    corpus: Mapping[int, ClipBatch],
+    corpora: Sequence[Mapping[int, ClipBatch]],
     config: ContextConfig,
     recipe: SupervisedRecipe,
     seed: int,
@@ -304,10 +310,11 @@ def _identity(
 ) -> str:
     """Digest of what a training starts from; the clips' curves stand for all that there is of them."""
     digest = hashlib.sha256(json.dumps([asdict(config), asdict(recipe), seed], sort_keys=True).encode())
-    for ticks, batch in sorted(corpus.items()):
-        digest.update(f"{ticks} {len(batch)}".encode())
-        digest.update(np.ascontiguousarray(batch.intensity))
-        digest.update(np.ascontiguousarray(batch.speaking))
+    for corpus in corpora:
+        for ticks, batch in sorted(corpus.items()):
+            digest.update(f"{ticks} {len(batch)}".encode())
+            digest.update(np.ascontiguousarray(batch.intensity))
+            digest.update(np.ascontiguousarray(batch.speaking))
     for name, tensor in sorted((start or {}).items()):
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

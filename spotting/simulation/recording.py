@@ -111,8 +111,9 @@ def film(
     scene: SceneOptions,
     rng: np.random.Generator,
     crf: float = 21.0,
+    preset: str = "medium",
 ) -> RenderedVideo:
-    """Have this face give a performance, and write it to `path` as H.264 of constant quality `crf`."""
+    """Have this face give a performance, and write it to `path` as H.264 of constant quality `crf`. preset: of x264."""
     n_ticks = len(performance.displacement)
     n_frames = int(np.floor((n_ticks - 1) / CLOCK_HZ * scene.fps + 1e-6)) + 1
     timebase = Timebase(np.arange(n_frames) / scene.fps)
@@ -122,7 +123,7 @@ def film(
         nods = at_frames(performance.nods, timebase)
         tracks.turn[:] += nods[:, :2]
         tracks.head[:, 2] += nods[:, 2]
-    write_video(path, render_frames(still, displacement, scene, rng, tracks), scene.fps, crf=crf)
+    write_video(path, render_frames(still, displacement, scene, rng, tracks), scene.fps, crf=crf, preset=preset)
     return RenderedVideo(Path(path), tuple(performance.events), timebase, scene)
 
 

@@ -1,16 +1,18 @@
 """A still photograph of one face with its mesh, ready to be animated."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from ...errors import NoFaceError, NotAVideoError, VideoNotFoundError
+from ...errors import FacespotError, NoFaceError, NotAVideoError, VideoNotFoundError
 from ...extract.face.mediapipe_graphs import quiet_native
 from ...extract.regions import EYE_CORNERS
 
 MESH_POINTS = 478
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")  # ends of the names of files that are taken for some
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,3 +72,14 @@ def load_still(source: str | Path | np.ndarray) -> Still:
     # MediaPipe scales z like x, with the picture's width.
     points = np.array([[p.x * width, p.y * height, p.z * width] for p in faces[0].landmark])
     return Still(image, points)
+
+
+def load_stills(folder: Path, refused: Callable[[str], None]) -> dict[str, Still]:
+    """Stills of a folder's pictures by name, in order. refused: told of each picture that has no face, in a line."""
+    stills = {}
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES):
+        try:
+            stills[path.stem] = load_still(path)
+        except FacespotError as error:
+            refused(f"{path.name}: {error}")
+    return stills

@@ -8,6 +8,7 @@ whatever the opening shows: the eyeball, the teeth, or the dark of the mouth.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -29,6 +30,7 @@ _SKIN_REACH = (1.12, 1.5)  # skin moves fully up to the first multiple of the ou
 _HEAD_REACH = (1.35, 2.4)  # the same for head motion before a background that stays
 _MESH_SPACING = 1 / 24  # nodes of the coarse fields, in IOD
 _DAMPED_STEPS, _NEWTON_STEPS = 4, 4
+_BOX_BESIDE, _BOX_MOUTH, _BOX_LIDS = 0.3, 0.65, 0.38  # what is drawn anew around an opening: beyond it, above and below
 _SEAM_SOFTNESS = 1.0  # pixels over which skin gives way to what lies behind it
 _MOUTH_COLOUR = (46.0, 20.0, 20.0)
 _TEETH_BEHIND_LIPS = 0.05  # how far teeth seen in the still reach behind the lips, in IOD
@@ -81,7 +83,7 @@ class _Opening:
         x0, y0, x1, y1 = self.box
         grid = np.stack(np.meshgrid(np.arange(x0, x1), np.arange(y0, y1)), axis=-1).astype(np.float64)
         from_upper, from_lower = self.distances(grid)
-        self.edges = np.stack([from_upper, from_lower], axis=-1).astype(np.float32)
+        self.edges = from_upper.astype(np.float32), from_lower.astype(np.float32)
         self.inside = self._inside(canvas[y0:y1, x0:x1], from_upper, from_lower, grid, ring.iris is not None, iod)
 
     def _local(self, points: np.ndarray) -> np.ndarray:
@@ -89,7 +91,7 @@ class _Opening:
 
     def _box(self, iod: float, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
         centre = self._origin + self._frame[:, 0] * self._width / 2
-        half = np.array([self._width * 0.5 + 0.35 * iod, 0.65 * iod])
+        half = np.array([self._width * 0.5 + _BOX_BESIDE * iod, (_BOX_MOUTH if self.iris is None else _BOX_LIDS) * iod])
         low = np.maximum(np.floor(centre - half).astype(int), 0)
         high = np.minimum(np.ceil(centre + half).astype(int), shape[1::-1])
         return int(low[0]), int(low[1]), int(high[0]), int(high[1])
@@ -227,6 +229,7 @@ class FaceWarp:
 
         ratio = self._outline_ratio(oval)
         self._skin_weight = 1.0 - _smoothstep(ratio, *_SKIN_REACH)
+        self._moving = self._skin_weight.ravel() > 0
         self._head_weight = 1.0 - _smoothstep(ratio, *_HEAD_REACH)
         self._depth = self._head_depth(points, oval)
         self._openings = [_Opening(ring, self._canvas, points, self.iod) for ring in _RINGS]
@@ -262,7 +265,7 @@ class FaceWarp:
         return cv2.GaussianBlur(depth, (0, 0), 0.06 / _MESH_SPACING) - eyes - _PIVOT_DEPTH * self.iod
 
     def _operators(self, points: np.ndarray, oval: np.ndarray) -> dict[str, np.ndarray]:
-        """Matrices (nodes, K) from the kept points' displacements to the skin's, for each side of the openings."""
+        """Matrices (nodes that move, K) from the kept points' displacements to the skin's, for each side of the openings."""
         nodes = self._grid.reshape(-1, 2)
         rest = np.concatenate([self.centre + f * (oval[::3] - self.centre) for f in (1.3, 1.6)])
         lips = self._lip_edge(points)
@@ -283,7 +286,7 @@ class FaceWarp:
             return field
 
         to_mouth = _smoothstep(self._face_height(points), 0.3, 0.6)
-        moving = self._skin_weight.ravel() > 0
+        moving = self._moving
         near_mouth, near_eyes = moving & (to_mouth > 0), moving & (to_mouth < 1)
         above_mouth, below_mouth = operator(_LOWER_LIP, near_mouth), operator(_UPPER_LIP, near_mouth)
         above_eyes = operator(_LOWER_LIDS + _LOWER_LIP, near_eyes)
@@ -299,7 +302,7 @@ class FaceWarp:
             lower_face = above_mouth * (1 - mouth_side) + below_mouth * mouth_side
             field = upper_face + (lower_face - upper_face) * to_mouth[:, None]
             field *= self._skin_weight.reshape(-1, 1)
-            fields[name] = field.astype(np.float32)
+            fields[name] = field[moving].astype(np.float32)
         return fields
 
     @staticmethod
@@ -334,7 +337,10 @@ class FaceWarp:
         """Displacement (rows, columns, 2) float32 in pixels of the coarse nodes: the skin field of that name, if
         any, then the head's pose.
         """
-        skin = None if field is None else (self._fields[field] @ move).reshape(self._grid.shape)
+        skin = None
+        if field is not None:
+            skin = np.zeros(self._grid.shape, np.float32)
+            skin.reshape(-1, 2)[self._moving] = self._fields[field] @ move
         here = self._grid if skin is None else self._grid + skin
         offset = here - self.centre
         cy, sy, cp, sp = np.cos(pose.yaw), np.sin(pose.yaw), np.cos(pose.pitch), np.sin(pose.pitch)
@@ -419,25 +425,25 @@ class FaceWarp:
             border = cv2.BORDER_REFLECT_101 if image is self._canvas else cv2.BORDER_REPLICATE
             return cv2.remap(image, np.ascontiguousarray(at), None, interpolation, borderMode=border)
 
-        past_upper = look(opening.edges, above - corner, cv2.INTER_LINEAR)[..., 0]
-        past_lower = look(opening.edges, below - corner, cv2.INTER_LINEAR)[..., 1]
-        soft = _SEAM_SOFTNESS * scale
+        past_upper = look(opening.edges[0], above - corner, cv2.INTER_LINEAR)
+        past_lower = look(opening.edges[1], below - corner, cv2.INTER_LINEAR)
+        soft = np.float32(_SEAM_SOFTNESS * scale)
         gap = np.clip(np.minimum(past_upper, -past_lower) / soft, 0, 1)
-        lower_share = np.clip(0.5 + (past_upper + past_lower) / (2 * soft), 0, 1)
+        lower_share = np.clip(np.float32(0.5) + (past_upper + past_lower) / (2 * soft), 0, 1)
         # Below a closed lid line the lower skin shows only where it really is; the upper one covers the rest.
         lower_share = np.where(
             past_lower < 0, np.minimum(lower_share, np.clip(1 + past_lower / soft, 0, 1)), lower_share
         )
-        inside = look(opening.inside, rigid - corner)
-        skin = (
-            look(self._canvas, above) * (1 - lower_share[..., None])
-            + look(self._canvas, below) * lower_share[..., None]
-        )
-        picture = skin * (1 - gap[..., None]) + inside * gap[..., None]
+        inside = look(opening.inside, rigid - corner, cv2.INTER_LINEAR)
+        skin = cv2.blendLinear(look(self._canvas, above), look(self._canvas, below), 1 - lower_share, lower_share)
+        picture = cv2.blendLinear(skin, inside, 1 - gap, gap)
         # The box ends where the fields agree only nearly: fade into the plain picture over its rim.
-        rows, columns = gap.shape
-        rim = np.minimum.outer(
-            np.minimum(np.arange(rows), np.arange(rows)[::-1]), np.minimum(np.arange(columns), np.arange(columns)[::-1])
-        )
-        keep = np.clip(rim / (0.15 * min(rows, columns)), 0, 1)[..., None]
-        return np.clip(picture * keep + plain * (1 - keep) + 0.5, 0, 255).astype(np.uint8)
+        keep = _faded_rim(*gap.shape)
+        return cv2.blendLinear(picture, np.ascontiguousarray(plain), keep, 1 - keep)
+
+
+@lru_cache(maxsize=32)
+def _faded_rim(rows: int, columns: int) -> np.ndarray:
+    """(rows, columns) float32: 1 within, falling to 0 at the edge."""
+    y, x = (np.minimum(np.arange(n), np.arange(n)[::-1]) for n in (rows, columns))
+    return np.clip(np.minimum.outer(y, x) / (0.15 * min(rows, columns)), 0, 1).astype(np.float32)
