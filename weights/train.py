@@ -157,10 +157,12 @@ def _simulate(
     return corpus
 
 
-def _films(folder: Path, setting: Setting | None) -> dict[int, ClipBatch]:
-    """Those of a laboratory for its networks, all for others."""
+def _films(folder: Path | None, laboratory: bool | None = None) -> dict[int, ClipBatch]:
+    """The films of a folder, none without one; laboratory: as of `read_films`."""
+    if folder is None:
+        return {}
     try:
-        films = read_films(sorted(folder.glob("*.npz")), laboratory=True if setting == "laboratory" else None)
+        films = read_films(sorted(folder.glob("*.npz")), laboratory)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--films") from error
     if not films:
@@ -220,6 +222,7 @@ def main(
     if last < first:
         raise click.UsageError(f"round {last} comes before round {first}")
     place = resolve_device(device).type
+    every_film = _films(folder)
     output.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     config, states = ContextConfig(), cast(list[State | None], [None] * members)
@@ -238,7 +241,8 @@ def main(
         # Files beside the output from which an interrupted run goes on.
         places = [output.with_name(f"{output.name}.round{number}.{m}.training.pt") for m in range(members)]
         kept += places
-        films = {} if folder is None else _films(folder, this.setting)
+        # Networks for laboratories learn from films of one alone.
+        films = _films(folder, laboratory=True) if this.setting == "laboratory" else every_film
         seeds = [seed + this.members[0] + m * this.members[1] for m in range(members)]
         reached = list(_train_members(corpus, config, recipe, seeds, place, begun, places, films))
         become: list[State | None] = [

@@ -238,8 +238,9 @@ def train_supervised(
 
     corpus: clips by their length in ticks. The averaged network (exponential moving average, timm's ModelEmaV3) is the
     one to keep. films: more clips, of performances that went through pixels (`simulation.films`); by the recipe's share
-    a batch is of these alone. start: tensors to begin from instead of random ones. state: file to keep the training in whenever it
-    yields; one that was interrupted goes on there, yields first what it last yielded, and ends with the same network.
+    a batch is of these alone. start: tensors to begin from instead of random ones. state: file to keep the training in
+    whenever it yields; one that was interrupted goes on there, yields first what it last yielded, and ends with the
+    same network.
     Same seed and machine, same result. Raises WeightsError as `read_state` for a state that is damaged or another's.
     """
     from ...models.compat import import_timm

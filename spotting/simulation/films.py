@@ -107,7 +107,7 @@ def write_films(path: Path, films: Sequence[tuple[bool, Clip]]) -> None:
         clip = {"snippets": snippets.astype(np.float16), "geometry": geometry.astype(np.float16)}
         clip |= {"intensity": intensity.astype(np.float16), "speaking": speaking, "laboratory": np.array(laboratory)}
         arrays |= {f"{i}.{name}": array for name, array in {**clip, "events": marks}.items()}
-        arrays[f"{i}.amplitudes"] = np.array([e.amplitude for e in events], np.float32)
+        arrays[f"{i}.amplitudes"] = np.array([e.amplitude for e in events])
     with replacing(path) as part, part.open("wb") as file:
         np.savez(file, **arrays)
 
@@ -124,7 +124,7 @@ def read_films(paths: Iterable[Path], laboratory: bool | None = None) -> dict[in
                     if laboratory in (None, bool(got["laboratory"])):
                         clip = _clip_of(got)
                         clips.setdefault(len(clip[0]), []).append(clip)
-        except (OSError, KeyError, BadZipFile) as error:
+        except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
             raise ValueError(f"{path} holds no films") from error
     return {ticks: batch_of(ticks, clips[ticks]) for ticks in sorted(clips, reverse=True)}
 

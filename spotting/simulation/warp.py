@@ -265,7 +265,8 @@ class FaceWarp:
         return cv2.GaussianBlur(depth, (0, 0), 0.06 / _MESH_SPACING) - eyes - _PIVOT_DEPTH * self.iod
 
     def _operators(self, points: np.ndarray, oval: np.ndarray) -> dict[str, np.ndarray]:
-        """Matrices (nodes that move, K) from the kept points' displacements to the skin's, for each side of the openings."""
+        """Matrices (nodes that move, K) from the kept points' displacements to the skin's, for each side of the
+        openings."""
         nodes = self._grid.reshape(-1, 2)
         rest = np.concatenate([self.centre + f * (oval[::3] - self.centre) for f in (1.3, 1.6)])
         lips = self._lip_edge(points)

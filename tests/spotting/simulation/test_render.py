@@ -245,7 +245,7 @@ def test_recording_is_repeatable(still, tmp_path):
 
 def test_nods_of_the_performance_turn_the_head(still, tmp_path, monkeypatch):
     filmed = []
-    monkeypatch.setattr(recording, "write_video", lambda path, frames, fps, crf: filmed.append(frames))
+    monkeypatch.setattr(recording, "write_video", lambda path, frames, fps, **_: filmed.append(frames))
     monkeypatch.setattr(recording, "render_frames", lambda *arguments: arguments[-1])
     nods = np.zeros((31, 3))
     nods[:, 1] = 0.1 * np.sin(np.arange(31) / 5)
