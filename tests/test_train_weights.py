@@ -197,6 +197,8 @@ def test_films_are_learnt_from_by_a_laboratorys_networks_if_they_are_of_one(make
     given.clear()
     filmed = make("--last", 5, "--films", folder)
     assert given == [{72: 3}] * 4 + [{72: 1}]
+    assert filmed.notes["films"] == 3
+    assert "films" not in plain.notes
     assert (members(filmed)[0] != members(plain)[0]).any()
 
 

@@ -227,6 +227,8 @@ def main(
     started = time.monotonic()
     config, states = ContextConfig(), cast(list[State | None], [None] * members)
     notes: dict[str, object] = {"seed": seed, "rounds": [first, last], "share": share}
+    if every_film:
+        notes["films"] = sum(map(len, every_film.values()))
     if start is not None:
         config, first_states, notes["start"] = _begun(start, members)
         states = [*first_states]
