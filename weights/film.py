@@ -1,7 +1,7 @@
 """Films of simulated performances on photographs of faces, to learn from: `python -m facespot.weights.film FACES OUT`.
 
 FACES is a folder of pictures with one upright face each, eyes open and mouth shut. The films go through the camera, the
-encoder and the whole of extraction; only what extraction says of them is kept, in OUT, some 0.9 MB a film. A run that
+encoder and the whole of extraction; only what extraction says of them is kept, in OUT, some 0.25 MB a film. A run that
 is interrupted goes on where it was. `python -m facespot.weights.train --films OUT` learns from them.
 """
 
