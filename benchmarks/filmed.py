@@ -32,6 +32,7 @@ from facespot.spotting.simulation.recording import film
 from facespot.spotting.simulation.stage import Performance
 from facespot.spotting.simulation.still import Still
 from facespot.spotting.spotter import Spotter
+from facespot.weights.film import load_actors
 
 QUIET = "without expressions"
 KINDS = ("laboratory", "anywhere", QUIET)
@@ -47,10 +48,7 @@ SEED, QUIET_SEED = 777, 779
 
 def load_close_ups(folder: Path | None) -> list[Still]:
     """Of every face of a folder, or of the astronaut. Raises ClickException if there is none."""
-    faces = [close_up(still) for still in load_faces(folder).values()]
-    if not faces:
-        raise click.ClickException(f"{folder}: no face")
-    return faces
+    return [close_up(still) for still in load_faces(None).values()] if folder is None else load_actors(folder)
 
 
 def draw_benchmark_scene(rng: np.random.Generator, laboratory: bool, lively: bool) -> SceneOptions:

