@@ -55,3 +55,18 @@ def measured() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     arrays = load(files(__package__).joinpath("mesh_response.safetensors").read_bytes())
     names = sorted({name.split(".")[0] for name in arrays})
     return tuple((arrays[f"{n}.read"].astype(float), arrays[f"{n}.shown"].astype(float)) for n in names)
+
+
+def draw_errors(rng: np.random.Generator, *size: int) -> np.ndarray:
+    """(*size, K, 3) random errors of a mesh, each a face that it might have said instead; of unit size in the picture
+    plane (root of the mean square)."""
+    shapes = error_shapes()
+    return np.tensordot(rng.normal(size=(*size, len(shapes))), shapes, axes=1)
+
+
+@cache
+def error_shapes() -> np.ndarray:
+    """(m, K, 3) shapes in which a mesh is wrong, one beside the other by chance."""
+    from safetensors.numpy import load
+
+    return load(files(__package__).joinpath("mesh_errors.safetensors").read_bytes())["shapes"].astype(float)

@@ -17,7 +17,7 @@ from ...extract.options import ExtractOptions
 from ...extract.regions import EYE_LIDS, KEPT_INDEX, ROI_NAMES
 from ...extract.timebase import CLOCK_HZ, Timebase
 from .anatomy import Person, neutral_face, roi_means
-from .response import draw_response
+from .response import draw_errors, draw_response, error_shapes
 from .stage import Event, Performance
 
 # Simulated snippets are aligned the way extraction aligns real ones.
@@ -30,6 +30,10 @@ _ALL_READ_FPS = 28.0
 _LIDS_MISSED, _HIDDEN, _REPEATED = 0.35, 0.06, 0.15
 # Share of clips in which the mesh answers as on photographs, and the least part of its answer that does so then.
 _ANSWERED, _LEAST_ANSWERED = 0.75, 0.3
+# Of yaw, pitch and roll of the mesh (radians) and its size (share), from one picture to the next.
+_POSE_NOISE = np.array([0.0025, 0.003, 0.001, 0.0012])
+# Spread, between regions, of the share of the head's motion that is taken for their own: of the best clip and the worst.
+_LEAKS = (0.015, 0.2)
 _LID_ROWS = np.array([KEPT_INDEX[point] for pairs in EYE_LIDS.values() for pair in pairs for point in pair])
 _UPPER_LID_ROWS = np.array([KEPT_INDEX[pair[0]] for pairs in EYE_LIDS.values() for pair in pairs])
 
@@ -208,7 +212,7 @@ def _mesh_landmarks(
     move = true - rest
     seen = rest + mesh_answer(move, rng)
     # Motion of one part drags its neighbours along (a wide open mouth lowers the cheeks and even the eyes).
-    drag = rng.normal(0, 0.045, size=(k, 3)) * rng.random()
+    drag = 0.045 * rng.random() * draw_errors(rng)
     opening = np.linalg.norm(move[:, [KEPT_INDEX[17]], :2], axis=2)[:, :, None]
     seen = seen + drag * opening
     # Mouth and brows talk across: a raised brow shows as a tenth of its height at the lips, the chin and the irises.
@@ -218,7 +222,7 @@ def _mesh_landmarks(
     seen = seen + np.tensordot(parts, cross, axes=1)
     # So do closing lids: the mesh reads a blink partly as a movement of brows and mouth.
     closing = np.maximum(move[:, _UPPER_LID_ROWS, 1].mean(axis=1) / 0.085, 0)
-    pull = rng.normal(0, 0.015 * rng.random(), size=(6, 3))[zones] + rng.normal(0, 0.006, size=(k, 3))
+    pull = rng.normal(0, 0.015 * rng.random(), size=(6, 3))[zones] + 0.006 * draw_errors(rng)
     seen = seen + closing[:, None, None] * pull * [0.6, 1, 1]
     turn = angles - np.median(angles, axis=0)
     place = shift - np.median(shift, axis=0)
@@ -226,26 +230,29 @@ def _mesh_landmarks(
         [turn, turn**2 * np.sign(turn), turn[:, :1] * turn[:, 1:2], 0.7 * place, 2.0 * log_scale[:, None]], axis=1
     )
     size = rng.uniform(0.15, 1.2)
-    leak = rng.normal(0, 0.05 * size, size=(basis.shape[1], k, 3)) * [1, 1, 1.5]
-    groups = rng.integers(0, 6, size=k)
-    coarse = rng.normal(0, 0.06 * size, size=(basis.shape[1], 6, 3))[:, groups]
+    leak = 0.1 * size * draw_errors(rng, basis.shape[1])
     # Depth errors turn into sideways errors as the head turns: proportional to height above the rigid plane.
     depth = rng.normal(0, 0.12 * size) * rest[:, :, 2:3]
-    seen = seen + np.tensordot(basis, leak + coarse, axes=1)
+    seen = seen + np.tensordot(basis, leak, axes=1)
     seen[:, :, 2:3] += depth
     # The mesh crops by its own last answer, so its errors flip between two states from frame to frame, wander, and
     # wander together.
     level = rng.lognormal(-0.45, 0.6)
-    white = 0.0015 * rng.normal(size=(n, k, 3))
-    flip = (
-        0.0025
-        * rng.random()
-        * rng.normal(size=(1, k, 3))
-        * ((-1.0) ** np.arange(n) * _autoregressive(n, 20, (1,), rng)[:, 0])[:, None, None]
+    shapes = error_shapes()
+    flip = 0.0025 * rng.random() * rng.normal(size=len(shapes)) * ((-1.0) ** np.arange(n))[:, None]
+    wandering = (
+        0.0010 * rng.normal(size=(n, len(shapes)))
+        + flip * _autoregressive(n, 20, (1,), rng)
+        + 0.0020 * _autoregressive(n, rng.uniform(4, 15), (len(shapes),), rng)
+        + 0.0020 * _autoregressive(n, rng.uniform(6, 25), (len(shapes),), rng)
     )
-    slow = 0.003 * _autoregressive(n, rng.uniform(4, 15), (k, 3), rng)
-    common = 0.004 * _autoregressive(n, rng.uniform(6, 25), (6, 3), rng)[:, groups]
-    seen = seen + (white + flip + slow + common) * level * sharp[:, None, None] * [1, 1, 2.5]
+    unsure = level * sharp[:, None, None]
+    seen = seen + (np.tensordot(wandering, shapes, axes=1) + 0.0006 * rng.normal(size=(n, k, 3))) * unsure
+    # All of it turns and grows a little from picture to picture.
+    tumble = (_POSE_NOISE * (rng.normal(size=(n, 4)) + _autoregressive(n, 6, (4,), rng)))[:, None, :] * unsure
+    yaw, pitch, roll, growth = np.moveaxis(tumble, 2, 0)
+    x, y, z = np.moveaxis(seen, 2, 0)
+    seen = seen + np.stack([yaw * z - roll * y + growth * x, roll * x - pitch * z + growth * y, pitch * y - yaw * x + growth * z], axis=2)
     return seen
 
 
@@ -268,7 +275,7 @@ def observe(
     rest = np.broadcast_to(person.shape, (n, k, 3))
     true = rest + performance.displacement
     angles, shift, log_scale = head_motion(n, performance.events, performance.speaking, rng)
-    calm = 0.05 if still else 0.25 if laboratory else 1.0
+    calm = 0.05 if still else 0.25 if laboratory else 1.3
     angles, shift, log_scale = angles * calm, shift * calm, log_scale * calm
     if len(performance.nods):
         angles = angles + performance.nods
@@ -309,7 +316,8 @@ def observe(
         return np.concatenate([flat, camera[:, :, 2:3] * near * depth_gain], axis=2)
 
     mesh = project(seen)
-    exact = project(true)[:, :, :2]
+    # Where skin is, and where it would be if the face did not move.
+    exact = np.concatenate([project(true)[:, :, :2], project(rest)[:, :, :2]], axis=2)
 
     fps = float(rng.choice([30, 25, 24, 20, 15, 12, 29.97, 60], p=[0.42, 0.2, 0.08, 0.04, 0.1, 0.06, 0.05, 0.05]))
     fps = CLOCK_HZ if laboratory else fps
@@ -366,6 +374,11 @@ def _through_camera(
     return resample(mesh), resample(exact)
 
 
+def _leak(rng: np.random.Generator) -> np.ndarray:
+    """(10, 2) share of the head's motion that tracking adds to each region, of what is left once it is removed."""
+    return np.exp(rng.uniform(*np.log(_LEAKS))) * rng.normal(size=(len(ROI_NAMES), 2))
+
+
 def _flow(
     exact: np.ndarray,
     depth: np.ndarray,
@@ -374,13 +387,14 @@ def _flow(
     iod_px: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """(n, 17, 10, 2) snippets from the true picture positions (n, K, 2) and the mesh's depth (n, K), all in IOD.
+    """(n, 17, 10, 2) snippets from the true picture positions (n, K, 4), of the skin and of a face that goes with the
+    head without moving, and the mesh's depth (n, K), all in IOD.
 
     blink: (n,) how far the lids are closed. unsettled: (n,) as `exposure` says.
     """
     n = len(exact)
-    roi = roi_means(exact)
-    rigid = exact[:, _ANCHOR_ROWS]
+    roi, carried = np.split(roi_means(exact), 2, axis=2)
+    rigid = exact[:, _ANCHOR_ROWS, :2]
     points = np.concatenate([roi, rigid], axis=1)
     p = points.shape[1]
     level = rng.lognormal(-0.9, 0.8) * (0.0008 + 0.06 / iod_px)
@@ -404,6 +418,9 @@ def _flow(
     grow = np.sqrt(np.arange(SNIPPET_STEPS))[None, :, None, None]
     moving = np.linalg.norm(steps, axis=-1, keepdims=True)
     steps = steps + rng.normal(size=steps.shape) * grow * (0.25 * level + 0.02 * np.minimum(moving, 0.3) / 4)
+    # With the head a patch is followed by and large; what it does besides is seen less well.
+    going = carried[target] - carried[reference][:, None]
+    steps[:, :, :10] -= going
     # Skin without texture moves less in the picture than in truth, and at the corners of the mouth more than skin is
     # in the window.
     gain = rng.uniform(0.6, 1.05) * rng.normal(1.0, 0.12, size=(len(ROI_NAMES), 1))
@@ -419,6 +436,8 @@ def _flow(
     mouth = steps[:, :, 6:10]
     size = np.linalg.norm(mouth, axis=-1, keepdims=True)
     steps[:, :, 6:10] = mouth * (limit * np.tanh(size / limit) / np.maximum(size, 1e-9))
+    (lost,) = rng.spawn(1)
+    steps[:, :, :10] += going * (1 + _leak(lost))
     still = target == reference[:, None]
     steps[still] = 0
     depths = np.concatenate([roi_means(depth[:, :, None]), depth[:, _ANCHOR_ROWS, None]], axis=1)[reference][:, None]
