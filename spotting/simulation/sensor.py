@@ -230,7 +230,7 @@ def _mesh_landmarks(
         [turn, turn**2 * np.sign(turn), turn[:, :1] * turn[:, 1:2], 0.7 * place, 2.0 * log_scale[:, None]], axis=1
     )
     size = rng.uniform(0.15, 1.2)
-    leak = 0.1 * size * draw_errors(rng, basis.shape[1])
+    leak = 0.07 * size * draw_errors(rng, basis.shape[1])
     # Depth errors turn into sideways errors as the head turns: proportional to height above the rigid plane.
     depth = rng.normal(0, 0.12 * size) * rest[:, :, 2:3]
     seen = seen + np.tensordot(basis, leak, axes=1)
@@ -241,15 +241,15 @@ def _mesh_landmarks(
     shapes = error_shapes()
     flip = 0.0025 * rng.random() * rng.normal(size=len(shapes)) * ((-1.0) ** np.arange(n))[:, None]
     wandering = (
-        0.0010 * rng.normal(size=(n, len(shapes)))
+        0.0018 * rng.normal(size=(n, len(shapes)))
         + flip * _autoregressive(n, 20, (1,), rng)
-        + 0.0020 * _autoregressive(n, rng.uniform(4, 15), (len(shapes),), rng)
-        + 0.0020 * _autoregressive(n, rng.uniform(6, 25), (len(shapes),), rng)
+        + 0.0020 * _autoregressive(n, rng.uniform(2, 8), (len(shapes),), rng)
+        + 0.0014 * _autoregressive(n, rng.uniform(6, 25), (len(shapes),), rng)
     )
     unsure = level * sharp[:, None, None]
-    seen = seen + (np.tensordot(wandering, shapes, axes=1) + 0.0006 * rng.normal(size=(n, k, 3))) * unsure
+    seen = seen + (np.tensordot(wandering, shapes, axes=1) + 0.0010 * rng.normal(size=(n, k, 3))) * unsure
     # All of it turns and grows a little from picture to picture.
-    tumble = (_POSE_NOISE * (rng.normal(size=(n, 4)) + _autoregressive(n, 6, (4,), rng)))[:, None, :] * unsure
+    tumble = (_POSE_NOISE * (rng.normal(size=(n, 4)) + _autoregressive(n, 3, (4,), rng)))[:, None, :] * unsure
     yaw, pitch, roll, growth = np.moveaxis(tumble, 2, 0)
     x, y, z = np.moveaxis(seen, 2, 0)
     seen = seen + np.stack([yaw * z - roll * y + growth * x, roll * x - pitch * z + growth * y, pitch * y - yaw * x + growth * z], axis=2)
