@@ -423,8 +423,9 @@ def _flow(
     steps[:, :, :10] -= going
     # Skin without texture moves less in the picture than in truth, and at the corners of the mouth more than skin is
     # in the window.
-    gain = rng.uniform(0.6, 1.05) * rng.normal(1.0, 0.12, size=(len(ROI_NAMES), 1))
+    gain = rng.uniform(0.65, 1.05) * rng.normal(1.0, 0.12, size=(len(ROI_NAMES), 1))
     gain[list(_CORNERS)] *= rng.uniform(0.7, 1.0)
+    gain[ROI_NAMES.index("lower_lip")] *= 1.1
     steps[:, :, :10] *= np.clip(gain, 0.35, 1.1)
     # Windows at the mouth hold parts of its other parts, each with a motion of its own.
     (beside,) = rng.spawn(1)
@@ -432,7 +433,7 @@ def _flow(
     mouth = steps[:, :, 6:10].reshape(*steps.shape[:2], 8)
     steps[:, :, 6:10] += (mouth @ mixing).reshape(*mouth.shape[:2], 4, 2)
     # Lips that part or fold hide what was tracked: large mouth motion is cut short.
-    limit = rng.uniform(0.08, 0.4)
+    limit = rng.uniform(0.15, 0.6)
     mouth = steps[:, :, 6:10]
     size = np.linalg.norm(mouth, axis=-1, keepdims=True)
     steps[:, :, 6:10] = mouth * (limit * np.tanh(size / limit) / np.maximum(size, 1e-9))
