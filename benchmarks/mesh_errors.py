@@ -55,8 +55,8 @@ def film_still(still: Still, number: int, film_number: int) -> np.ndarray | None
 
 
 def split_errors(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of a face that does not move, (N, K, 3) in pixels: errors (N, K, 3) that do not go with the head's pose, and those
-    (10, K, 3) that go with a unit of each measure of it, both in IOD and in the frame of the mean face."""
+    """Of a face that does not move, (N, K, 3) in pixels: errors (N, K, 3) that do not go with the pose of the head, and
+    those (10, K, 3) that go with a unit of each measure of it, both in IOD and in the frame of the mean face."""
     mean = landmarks.mean(axis=0)
     rotation, scale, centre, origin = similarity_to(neutral_face()[_RIGID], mean[None, _RIGID])
     rest = scale[0] * (mean - centre[0]) @ rotation[0] + origin

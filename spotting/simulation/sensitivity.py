@@ -22,7 +22,7 @@ from ..spotter import Spotter
 from ..thresholds import Confidence
 from .anatomy import Person, draw_person, neutral_face, roi_means
 from .expressions import draw_expression, envelope
-from .sensor import mesh_answer
+from .mesh import mesh_answer
 from .stage import MICRO_MAX_TICKS
 
 AMPLITUDES = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1)

@@ -13,8 +13,8 @@ from .anatomy import Person
 from .behaviour import blink, chew, gaze, look_down, nod, rest, swallow
 from .expressions import (
     CALM_MOUTHS,
-    PROTOTYPES,
     LAUGHS,
+    PROTOTYPES,
     SMILES,
     UPPER_FACE,
     Setting,

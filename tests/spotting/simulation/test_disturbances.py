@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from facespot.extract.motion.geometry import GEOMETRY_CHANNELS, geometry_channels
-from facespot.spotting.simulation import sensor, talking, timeline
+from facespot.spotting.simulation import mesh, sensor, talking, timeline
 from facespot.spotting.simulation.anatomy import draw_person, neutral_face
 from facespot.spotting.simulation.behaviour import blink
 from facespot.spotting.simulation.sensor import observe, occlusion
@@ -21,8 +21,8 @@ def person():
 
 def only(monkeypatch, **shares):
     """Let nothing of all this happen but as often as said."""
-    for name in ("_LIDS_MISSED", "_HIDDEN", "_REPEATED"):
-        monkeypatch.setattr(sensor, name, shares.get(name, 0.0))
+    for module, name in ((mesh, "_LIDS_MISSED"), (sensor, "_HIDDEN"), (sensor, "_REPEATED")):
+        monkeypatch.setattr(module, name, shares.get(name, 0.0))
 
 
 def similarity(one, other):

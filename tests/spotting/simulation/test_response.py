@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from facespot.extract.motion.geometry import GEOMETRY_CHANNELS, geometry_channels
-from facespot.spotting.simulation import sensor
-from facespot.spotting.simulation.anatomy import au_field, draw_person, random_field
-from facespot.spotting.simulation.response import draw_response, measured
+from facespot.spotting.simulation import mesh
+from facespot.spotting.simulation.anatomy import au_field, draw_person, mirror_index, random_field, roi_means
+from facespot.spotting.simulation.response import draw_errors, draw_response, error_shapes, measured
 from facespot.spotting.simulation.sensor import observe
 from facespot.spotting.simulation.stage import Stage
 
@@ -65,8 +65,8 @@ def test_no_two_faces_are_answered_alike_and_a_seed_always_alike(responses):
 @pytest.mark.parametrize(("share", "spreads"), [(0.0, False), (1.0, True)])
 def test_in_such_clips_a_movement_of_the_mouth_shows_elsewhere_too(monkeypatch, share, spreads):
     """One corner of the mouth is drawn down: how much of that is read at the other?"""
-    monkeypatch.setattr(sensor, "_ANSWERED", share)
-    monkeypatch.setattr(sensor, "_LEAST_ANSWERED", 1.0)
+    monkeypatch.setattr(mesh, "_ANSWERED", share)
+    monkeypatch.setattr(mesh, "_LEAST_ANSWERED", 1.0)
     person = draw_person(np.random.default_rng(4))
     corner, far = (GEOMETRY_CHANNELS.index(f"image_{side}_mouth_corner_y") for side in ("left", "right"))
     curve = np.clip(np.sin(np.arange(240) / 12), 0, None)
@@ -79,3 +79,16 @@ def test_in_such_clips_a_movement_of_the_mouth_shows_elsewhere_too(monkeypatch, 
         own, other = (abs(np.polyfit(curve, channels[:, i], 1)[0]) for i in (corner, far))
         ratios.append(other / own)
     assert (np.median(ratios) > 0.15) == spreads
+
+
+def test_errors_of_a_mesh_are_faces_too():
+    """Parts that lie side by side are wrong together, as on film; by themselves they would be so by chance."""
+    errors = draw_errors(np.random.default_rng(1), 4000)
+    assert errors.shape == (4000, *error_shapes().shape[1:])
+    assert np.sqrt((errors[:, :, :2] ** 2).mean()) == pytest.approx(1.0, abs=0.05)
+    outer, mid = (roi_means(errors)[:, roi] for roi in (0, 1))
+    for axis in (0, 1):
+        assert np.corrcoef(outer[:, axis], mid[:, axis])[0, 1] > 0.9
+    # Faces are wrong on either side alike.
+    sizes = np.sqrt((errors**2).mean(axis=(0, 2)))
+    np.testing.assert_allclose(sizes, sizes[mirror_index()], rtol=0.08)
