@@ -13,7 +13,6 @@ from .anatomy import Person
 from .behaviour import blink, chew, gaze, look_down, nod, rest, swallow
 from .expressions import (
     CALM_MOUTHS,
-    LAUGHS,
     PROTOTYPES,
     SMILES,
     UPPER_FACE,
@@ -184,8 +183,6 @@ def _express(stage: Stage, person: Person, busy: float, setting: Setting, rng: n
         recipes: Sequence[Mapping[str, float]] = PROTOTYPES
         if setting == "calm" and rng.random() < 0.6:
             recipes = CALM_MOUTHS
-        if setting == "anywhere" and kind == "macro" and rng.random() < 0.35:
-            recipes = LAUGHS
         if stage.speaking[max(tick, 0) : max(tick, 0) + 40].mean() > 0.3:
             # On a talking face only what stands out from speech is an expression that anybody could mark.
             if rng.random() < (0.7 if kind == "micro" else 0.3):
