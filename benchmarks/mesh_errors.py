@@ -29,7 +29,7 @@ from facespot.weights.film import load_actors
 from safetensors.numpy import save_file
 
 TICKS, FILMS = 240, 3  # of each film, and films of each face, the first as of a laboratory
-SHAPES = 28  # they hold 94 % of the errors
+SHAPES = 28  # they hold 93 % of the errors
 POSE_WEIGHT = 0.05  # of an error that goes with one measure of the pose, beside those of a film that do not
 RIDGE = 2e-3  # of pose: what varies less says nothing
 _RIGID = [KEPT_INDEX[p] for p in RIGID_MESH_POINTS]

@@ -56,7 +56,7 @@ def mesh_landmarks(
     """What a face mesh reports, still in IOD and in the head's frame: damped, leaky and noisy.
 
     true, rest: (n, K, 3) moving and resting face. head: its angles, shift and log scale. sharp: (n,) noise multiplier.
-    Sizes follow measurements on rendered portraits (`benchmarks/`), widened on both sides.
+    Sizes follow measurements on rendered portraits (`benchmarks/`) and on videos of people, widened on both sides.
     """
     angles, shift, log_scale = head
     n, k, _ = true.shape

@@ -4,6 +4,7 @@ A face mesh is a regressor: whatever the skin does, it answers with one of the s
 photographs whose skin was moved in known ways (`benchmarks/mesh_response.py`), twenty shapes hold all of an answer that
 follows from the movement. Corners of the mouth are seen to move by half to three quarters, brows by an eighth to two
 thirds, raised cheeks hardly, and a good part of an answer is something else. What it is differs from face to face.
+What a mesh gets wrong about faces that do not move is of few shapes, too (`benchmarks/mesh_errors.py`).
 """
 
 from functools import cache
