@@ -202,7 +202,9 @@ def test_each_setting_has_its_own_least_confidence(shipped, features):
         kept, curves = shipped.intervals(recording)
         every = shipped.intervals(recording, 0.0)[0]
         least = dict(zip(EXPRESSION_TYPES, own, strict=True))
-        assert kept == [i for i in every if i.confidence >= least[i.type]]
+        # Of those that overlap ends are set between neighbours, of which more are there if less is asked for.
+        surest = [(i.type, i.confidence) for i in every if i.confidence >= least[i.type]]
+        assert [(i.type, i.confidence) for i in kept] == surest
         assert shipped.least_confidence(None, curves) == own
 
 

@@ -175,7 +175,7 @@ def test_the_loss_falls_and_the_weights_spot(videos, network, tmp_path):
     recipe = tiny(network, epochs=epochs, empty=1.0, rate=5e-3, batch=2)
     recipe = recipe.with_labels(stage_epochs=(epochs, 0)).with_loss(norm=0.0)
     # A steady face that shows one thing.
-    _, seen = film(240, 2, amplitude=0.15)
+    _, seen = film(240, 3, amplitude=0.15)
     video = replace(videos[0], features=features_of(seen), points=(Point(115, "macro"),))
     weights = train([video], recipe, tmp_path, progress=reports.append)
     assert all(np.isfinite(list(r.terms.values())).all() for r in reports)
