@@ -21,7 +21,7 @@ from facespot.extract.pipeline import extract_features
 from facespot.extract.regions import KEPT_INDEX, KEPT_MESH_POINTS, RIGID_MESH_POINTS
 from facespot.processes import process_pool, usable_cores
 from facespot.spotting.simulation.anatomy import mirror_index, neutral_face
-from facespot.spotting.simulation.films import another_look, draw_close_scene
+from facespot.spotting.simulation.films import CRF, FACE_WIDTH, LABORATORY_IOD, SIDE, another_look, draw_close_scene
 from facespot.spotting.simulation.recording import film
 from facespot.spotting.simulation.stage import Performance
 from facespot.spotting.simulation.still import Still
@@ -40,14 +40,14 @@ def film_still(still: Still, number: int, film_number: int) -> np.ndarray | None
     """Landmarks (N, K, 3) of a face that does not move while its head does; None where it is lost."""
     rng = np.random.default_rng((77, number, film_number))
     laboratory = film_number == 0
-    iod = (65.0, 100.0) if laboratory else (40.0, 90.0)
-    scene = replace(draw_close_scene(rng, iod, (0.26, 0.36), 32, lively=not laboratory), fps=30.0)
+    iod = LABORATORY_IOD if laboratory else (40.0, 90.0)
+    scene = replace(draw_close_scene(rng, iod, FACE_WIDTH, SIDE, lively=not laboratory), fps=30.0)
     nothing = np.zeros((TICKS, len(KEPT_MESH_POINTS), 3))
     performance = Performance(nothing, [], np.zeros(TICKS), np.zeros(TICKS, bool))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "still.mp4"
         try:
-            film(another_look(still, rng), performance, path, scene, rng, float(rng.uniform(14, 28)), preset="veryfast")
+            film(another_look(still, rng), performance, path, scene, rng, float(rng.uniform(*CRF)), preset="veryfast")
             features = extract_features(path)
         except NoFaceError:
             return None

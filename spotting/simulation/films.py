@@ -30,9 +30,11 @@ _EMPTY_KEPT = {True: 0.1, False: 0.35}  # of films without an expression, in a l
 _AROUND = 3.6  # IOD kept around a face
 _LIVELY = 0.5  # of those who are neither calm nor in a laboratory
 _FRAME_RATES = {25.0: 0.2, 30.0: 0.5, 24.0: 0.1, 15.0: 0.08, 20.0: 0.06, 60.0: 0.06}
-_CRF = (14.0, 28.0)  # of H.264, from next to lossless to visibly coarse
+CRF = (14.0, 28.0)  # of H.264, from next to lossless to visibly coarse
 _STRETCH = 0.07  # by how much a face is made wider or narrower
-_SIDE = 32  # pixels of which both sides of a film are multiples
+SIDE = 32  # pixels of which both sides of a film are multiples
+FACE_WIDTH = (0.26, 0.36)  # IOD as a share of the picture
+LABORATORY_IOD = (65.0, 100.0)  # pixels
 # What an archive of films keeps of each.
 _KEPT = ("snippets", "geometry", "intensity", "events", "amplitudes", "speaking", "laboratory")
 
@@ -74,14 +76,14 @@ def film_clip(stills: Sequence[Still], seed: tuple[int, ...]) -> tuple[bool, Cli
         if performance.events or rng.random() < _EMPTY_KEPT[laboratory]:
             break
     lively = not (laboratory or calm) and bool(rng.random() < _LIVELY)
-    scene = draw_close_scene(rng, (65.0, 100.0) if laboratory else (45.0, 90.0), (0.26, 0.36), _SIDE, lively)
+    scene = draw_close_scene(rng, LABORATORY_IOD if laboratory else (45.0, 90.0), FACE_WIDTH, SIDE, lively)
     rate = float(rng.choice(list(_FRAME_RATES), p=list(_FRAME_RATES.values())))
     scene = replace(scene, fps=max(rate, 25.0) if laboratory else rate)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
         try:
             actor = another_look(stills[int(rng.integers(len(stills)))], rng)
-            film(actor, performance, path, scene, rng, float(rng.uniform(*_CRF)), preset="veryfast")
+            film(actor, performance, path, scene, rng, float(rng.uniform(*CRF)), preset="veryfast")
             features = extract_features(path)
         except NoFaceError:
             return None

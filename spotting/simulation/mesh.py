@@ -86,8 +86,7 @@ def mesh_landmarks(
     depth = rng.normal(0, 0.12 * size) * rest[:, :, 2:3]
     seen = seen + np.tensordot(basis, leak, axes=1)
     seen[:, :, 2:3] += depth
-    # The mesh crops by its own last answer, so its errors flip between two states from frame to frame, wander, and
-    # wander together.
+    # The mesh crops by its own last answer, so its errors flip between two states from frame to frame, and wander.
     level = rng.lognormal(-0.45, 0.6)
     shapes = error_shapes()
     flip = 0.0025 * rng.random() * rng.normal(size=len(shapes)) * ((-1.0) ** np.arange(n))[:, None]

@@ -29,7 +29,7 @@ _ALL_READ_FPS = 28.0
 _HIDDEN, _REPEATED = 0.06, 0.15
 # Spread between regions of the share of the head's motion that is taken for theirs, in the best clip and in the worst.
 _LEAKS = (0.015, 0.2)
-# How much of a head's motion is left where it is filmed as in a laboratory, on a stand, and as people film themselves.
+# How much of a head's motion is left where truth must not depend on it, in a laboratory, and as people film themselves.
 _CALM_STILL, _CALM_LABORATORY, _LIVELY = 0.05, 0.25, 1.3
 
 
