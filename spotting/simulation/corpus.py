@@ -16,7 +16,7 @@ from .timeline import perform
 
 # Ticks of a clip -> share of all clips. Short clips are common among users' files, and there the running median that
 # stands for the resting face is at its weakest; in long ones there is room for what is held for ten seconds.
-CLIP_TICKS: dict[int, float] = {720: 0.1, 480: 0.17, 240: 0.28, 120: 0.27, 72: 0.18}
+CLIP_TICKS: dict[int, float] = {720: 0.16, 480: 0.2, 240: 0.26, 120: 0.23, 72: 0.15}
 # Share of clips as laboratories record them: only there, with a calm head before a good camera, is a micro-expression
 # of 1 % of the inter-ocular distance above the noise and worth learning from.
 LABORATORY_SHARE = 0.3

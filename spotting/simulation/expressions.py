@@ -55,6 +55,10 @@ SMILES: tuple[dict[str, float], ...] = (
     {"AU12": 1.0}, {"AU12": 0.9, "AU6": 1.0}, {"AU12": 1.0, "AU25": 0.6, "AU6": 0.7},
     {"AU12": 0.8, "AU1": 0.6, "AU2": 0.6},
 )  # fmt: skip
+LAUGHS: tuple[dict[str, float], ...] = (
+    *SMILES, {"AU12": 1.0, "AU25": 0.8, "AU6": 0.7}, {"AU12": 0.8, "AU26": 0.8, "AU25": 1.0},
+    {"AU27": 0.7, "AU12": 0.8, "AU6": 0.8}, {"AU1": 0.8, "AU2": 0.8, "AU5": 1.0, "AU26": 1.0, "AU25": 0.5},
+)  # fmt: skip
 _MIDLINE = frozenset(("AU25", "AU26", "AU27", "AU17", "AU16", "AU19", "AU29", "AU32"))  # one-sided they do not come
 _MOST = 2.5  # times the patterns, which are at about maximum intensity already
 
@@ -161,6 +165,8 @@ def draw_amplitude(kind: ExpressionType, setting: Setting, rng: np.random.Genera
     if setting == "calm":
         return _log_uniform(0.012, 0.07, rng)
     if kind == "macro":
+        if rng.random() < 0.5:
+            return _log_uniform(0.18, 0.8, rng) if rng.random() < 0.65 else _log_uniform(0.03, 0.18, rng)
         return _log_uniform(0.05, 0.4, rng) if rng.random() < 0.8 else _log_uniform(0.02, 0.06, rng)
     return _log_uniform(0.01, 0.05, rng) if rng.random() < 0.55 else _log_uniform(0.04, 0.3, rng)
 

@@ -24,10 +24,19 @@ _PULLS: dict[str, dict[str, float]] = {
     "labiodental": {"AU32": 0.5, "AU10": 0.1},
     "bared": {"AU16": 0.3, "AU10": 0.1},
 }
+# What a face may be set to while it talks.
+_SETS: tuple[dict[str, float], ...] = (
+    {"AU25": 1.0, "AU26": 0.3}, {"AU12": 1.0}, {"AU12": 0.8, "AU25": 0.7}, {"AU10": 0.7, "AU25": 0.7},
+    {"AU20": 0.8, "AU25": 0.6}, {"AU12": 0.7, "AU6": 0.6, "AU25": 0.5}, {"AU1": 1.0, "AU2": 0.8},
+    {"AU1": 0.7, "AU2": 0.5, "AU25": 0.7}, {"AU4": 1.0}, {"AU22": 0.7, "AU25": 0.6}, {"AU14": 0.8},
+    {"AU16": 0.7, "AU25": 0.7},
+)  # fmt: skip
 # What else may move with a phone: speakers wrinkle noses, tighten chins and pull corners out of habit.
 _HABITS = ("AU6", "AU7", "AU9", "AU10", "AU12", "AU14", "AU15", "AU16", "AU17", "AU20", "AU23", "AU4")
 # From here on a brow that goes with the voice is an expression: IOD and ticks.
 LARGE_BEAT, LONG_BEAT = 0.06, 16
+# Of speakers, those whose face is set for speech while they have the word, and at rest otherwise; IOD by which.
+_POSTURES, _POSTURE = 0.6, (0.01, 0.12)
 _JOINING_TICKS = 12  # pauses up to this long do not end the speaking
 
 
@@ -51,6 +60,8 @@ def speak(stage: Stage, person: Person, start: int, stop: int, expressive: bool,
     for stopped in np.flatnonzero(said.voiced[:-1] & ~said.voiced[1:]) + start + 1:
         if own.random() < 0.3:
             _settle(stage, person, int(stopped), own)
+    if own.random() < _POSTURES:
+        _set_for_speech(stage, person, start, stop, own)
     # A mouth that talks to one side.
     if rng.random() < 0.25:
         curve = np.zeros(stage.n)
@@ -82,6 +93,17 @@ def _habits(stage: Stage, person: Person, start: int, articulation: np.ndarray, 
         sides = (1.0, lean) if rng.random() < 0.5 else (lean, 1.0)
         shape = sum(share * person.fields[unit, side] for share, side in zip(sides, ("left", "right"), strict=True))
         stage.add(size * shape, curve)
+
+
+def _set_for_speech(stage: Stage, person: Person, start: int, stop: int, rng: np.random.Generator) -> None:
+    """What a face wears for as long as it talks, a while before and after: lips apart, corners up, brows a little
+    raised. No expression; but where it talks for most of the time, rest is what is out of the ordinary."""
+    size = np.exp(rng.uniform(*np.log(_POSTURE)))
+    early, late = rng.uniform(0, 30), rng.uniform(0, 45)
+    t = np.arange(stage.n)
+    come, go = ((t - at) / rng.uniform(2, 9) for at in (start - early, stop + late))
+    curve = 1 / (1 + np.exp(-np.clip(come, -30, 30))) - 1 / (1 + np.exp(-np.clip(go, -30, 30)))
+    stage.add(draw_expression(person, size, rng, _SETS), curve)
 
 
 def _settle(stage: Stage, person: Person, at: int, rng: np.random.Generator) -> None:

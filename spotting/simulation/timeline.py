@@ -13,6 +13,7 @@ from .anatomy import Person
 from .behaviour import blink, chew, gaze, look_down, nod, rest, swallow
 from .expressions import (
     CALM_MOUTHS,
+    LAUGHS,
     PROTOTYPES,
     SMILES,
     UPPER_FACE,
@@ -32,10 +33,15 @@ _SWALLOWS, _LOOKS_DOWN = 3.0, 4.0  # a minute
 # Of expressions that follow another one without a rest, those that keep a part of it: brows that were raised stay up
 # in the smile, a mouth that was open laughs.
 _KEEPS = 0.4
-# Ticks of what people show whose face is at rest for the lesser part, and of the lulls between; and lulls of more ticks
-# in which something small may happen.
-_SHOWN_TICKS, _LULL_TICKS = (75, 330), (12, 150)
+# Of clips with expressions that are neither calm nor of a laboratory, those of people whose face is at rest for the
+# lesser part.
+_RESTLESS = 0.3
+_RESTLESS_TICKS = (75, 330)  # of what they show
+_LULL_TICKS = (12, 150)  # between two of them, when their face is at rest
+# Lulls of more ticks in which something small happens.
 _ROOM, _SMALL_IN_LULL = 40, 0.35
+# Of expressions that last longer, those that sag and come back.
+_LONG, _WAVERS = 75, 0.65
 # Probability that somebody speaks in a clip.
 _SPEECH: dict[Setting, float] = {"laboratory": 0.3, "calm": 0.0, "anywhere": 0.45}
 
@@ -49,15 +55,15 @@ def perform(
     speech: float | None = None,
     laboratory: bool = False,
     calm: bool = False,
-    restless: bool = False,
+    restless: float | None = None,
 ) -> Performance:
     """Compose a random clip of n ticks.
 
     busy: share of the clip filled by expressions, random when None (0 gives a clip without any). speech: probability
     of speech. laboratory: as elicitation studies record them, expressions whole and apart from each other,
     micro-expressions subtle (1 to 4 % of IOD) and a quarter second or longer, macro-expressions visible (5 to 35 %).
-    calm: a silent face that shows little, 1.2 to 7 % of IOD, and takes its time over it. restless: long expressions
-    with lulls between them instead, so that the face is at rest for the lesser part.
+    calm: a silent face that shows little, 1.2 to 7 % of IOD, and takes its time over it. restless: probability that an
+    expressive face, neither calm nor of a laboratory, is at rest for the lesser part, however busy it is to be.
     A macro-expression of which no more than half a second shows, as at the ends of a clip, is labelled micro with the
     amplitude it has.
     """
@@ -81,8 +87,9 @@ def perform(
     elif not laboratory and rng.random() < 0.15:
         for _ in range(rng.poisson(n / 200) + 1):
             nod(stage, int(rng.integers(-20, n)), rng)
-    if restless:
-        _express_throughout(stage, person, rng)
+    (own,) = rng.spawn(1)
+    if setting == "anywhere" and busy > 0 and own.random() < (_RESTLESS if restless is None else restless):
+        _express_throughout(stage, person, own)
     elif busy > 0:
         _express(stage, person, busy, setting, rng)
     return stage.performance(len(person.shape))
@@ -137,7 +144,7 @@ def _perform_one(
         return stage.n, fall
     curve = envelope(onset, onset + rise, hold, offset, stage.n, rng, decay)
     length = offset - onset + 1
-    if length > 24 and rng.random() < 0.3:
+    if length > 24 and rng.random() < (_WAVERS if length > _LONG else 0.3):
         curve = waver(curve, onset, offset, rng)
     shape = draw_expression(person, amplitude, rng, recipes)
     if length < 30 and recipes is PROTOTYPES and setting == "anywhere" and rng.random() < 0.02:
@@ -183,6 +190,8 @@ def _express(stage: Stage, person: Person, busy: float, setting: Setting, rng: n
         recipes: Sequence[Mapping[str, float]] = PROTOTYPES
         if setting == "calm" and rng.random() < 0.6:
             recipes = CALM_MOUTHS
+        if setting == "anywhere" and kind == "macro" and rng.random() < 0.2:
+            recipes = LAUGHS
         if stage.speaking[max(tick, 0) : max(tick, 0) + 40].mean() > 0.3:
             # On a talking face only what stands out from speech is an expression that anybody could mark.
             if rng.random() < (0.7 if kind == "micro" else 0.3):
@@ -219,7 +228,7 @@ def _express_throughout(stage: Stage, person: Person, rng: np.random.Generator) 
     smiles = rng.uniform(0.3, 1.0)
     tick = int(rng.integers(-200, 60))
     while tick < stage.n - 4:
-        length = int(np.exp(rng.uniform(*np.log(_SHOWN_TICKS))))
+        length = int(np.exp(rng.uniform(*np.log(_RESTLESS_TICKS))))
         rise, _, fall = draw_timing("macro", "anywhere", rng)
         rise, fall = min(rise, length // 3), min(fall, length // 2)
         recipes = SMILES if rng.random() < smiles else PROTOTYPES
@@ -228,8 +237,15 @@ def _express_throughout(stage: Stage, person: Person, rng: np.random.Generator) 
         offset, _ = _perform_one(stage, person, "macro", amplitude, tick, "anywhere", rng, recipes, timing=timing)
         lull = int(np.exp(rng.uniform(*np.log(_LULL_TICKS))))
         if lull > _ROOM and rng.random() < _SMALL_IN_LULL:
-            # Lips that press in passing, for half a second to two.
-            timing = int(rng.integers(4, 14)), int(rng.integers(0, 25)), int(rng.integers(5, 20))
-            at, small = offset + int(rng.integers(6, lull // 2)), draw_amplitude("macro", "calm", rng)
+            at, small, timing = (
+                offset + int(rng.integers(6, lull // 2)),
+                draw_amplitude("macro", "calm", rng),
+                _short(rng),
+            )
             offset, _ = _perform_one(stage, person, "macro", small, at, "anywhere", rng, CALM_MOUTHS, timing=timing)
         tick = offset + lull
+
+
+def _short(rng: np.random.Generator) -> tuple[int, int, int]:
+    """Ticks of rise, hold and fall of half a second to two, as lips that press in passing."""
+    return int(rng.integers(4, 14)), int(rng.integers(0, 25)), int(rng.integers(5, 20))

@@ -194,16 +194,6 @@ def test_busy_faces_turn_into_each_other():
     assert 0.1 < touching / pairs < 0.6
 
 
-def test_restless_faces_show_something_most_of_the_time_and_rest_between():
-    performances = []
-    for seed in range(12):
-        rng = np.random.default_rng(seed)
-        performances.append(perform(draw_person(rng), 720, rng, busy=0.0, speech=0.0, restless=True))
-    assert 0.5 < np.mean([np.mean(p.intensity > 0.2) for p in performances]) < 0.9
-    assert np.median([e.offset - e.onset + 1 for p in performances for e in p.events]) > 60
-    assert all(later.onset > one.offset for p in performances for one, later in itertools.pairwise(p.events))
-
-
 def test_calm_faces_show_little_and_take_their_time():
     calm, others = [], []
     for seed in range(12):
