@@ -85,7 +85,7 @@ KINDS: tuple[tuple[str, int, Callable[[int], Clips]], ...] = (
     (
         "seldom at rest, 24 seconds",
         60,
-        lambda clips: staged_clips(clips, 9007, ticks=LONGER_TICKS, busy=0.6, speech=0.5, restless=True),
+        lambda clips: staged_clips(clips, 9007, ticks=LONGER_TICKS, busy=0.6, speech=0.5, restless=1.0),
     ),
     ("without expressions", 150, lambda clips: quiet_clips(clips, 9005)),
 )

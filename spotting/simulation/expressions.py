@@ -166,6 +166,7 @@ def draw_amplitude(kind: ExpressionType, setting: Setting, rng: np.random.Genera
         return _log_uniform(0.012, 0.07, rng)
     if kind == "macro":
         if rng.random() < 0.5:
+            # What people mark in videos of others is mostly large.
             return _log_uniform(0.18, 0.8, rng) if rng.random() < 0.65 else _log_uniform(0.03, 0.18, rng)
         return _log_uniform(0.05, 0.4, rng) if rng.random() < 0.8 else _log_uniform(0.02, 0.06, rng)
     return _log_uniform(0.01, 0.05, rng) if rng.random() < 0.55 else _log_uniform(0.04, 0.3, rng)

@@ -34,14 +34,15 @@ _SWALLOWS, _LOOKS_DOWN = 3.0, 4.0  # a minute
 # in the smile, a mouth that was open laughs.
 _KEEPS = 0.4
 # Of clips with expressions that are neither calm nor of a laboratory, those of people whose face is at rest for the
-# lesser part.
+# lesser part. Ticks of what they show, and of the lulls between; and lulls of more ticks in which something small may
+# happen.
 _RESTLESS = 0.3
-_RESTLESS_TICKS = (75, 330)  # of what they show
-_LULL_TICKS = (12, 150)  # between two of them, when their face is at rest
-# Lulls of more ticks in which something small happens.
+_SHOWN_TICKS, _LULL_TICKS = (75, 330), (12, 150)
 _ROOM, _SMALL_IN_LULL = 40, 0.35
-# Of expressions that last longer, those that sag and come back.
-_LONG, _WAVERS = 75, 0.65
+# Of expressions of more than these ticks, those that sag and come back, and of shorter ones.
+_LONG_TICKS, _LONG_WAVERS, _WAVERS = 75, 0.65, 0.3
+# Of macro-expressions of silent faces, those that may be laughs, jaws that drop or smiles alone.
+_LAUGHS = 0.2
 # Probability that somebody speaks in a clip.
 _SPEECH: dict[Setting, float] = {"laboratory": 0.3, "calm": 0.0, "anywhere": 0.45}
 
@@ -144,7 +145,7 @@ def _perform_one(
         return stage.n, fall
     curve = envelope(onset, onset + rise, hold, offset, stage.n, rng, decay)
     length = offset - onset + 1
-    if length > 24 and rng.random() < (_WAVERS if length > _LONG else 0.3):
+    if length > 24 and rng.random() < (_LONG_WAVERS if length > _LONG_TICKS else _WAVERS):
         curve = waver(curve, onset, offset, rng)
     shape = draw_expression(person, amplitude, rng, recipes)
     if length < 30 and recipes is PROTOTYPES and setting == "anywhere" and rng.random() < 0.02:
@@ -190,7 +191,7 @@ def _express(stage: Stage, person: Person, busy: float, setting: Setting, rng: n
         recipes: Sequence[Mapping[str, float]] = PROTOTYPES
         if setting == "calm" and rng.random() < 0.6:
             recipes = CALM_MOUTHS
-        if setting == "anywhere" and kind == "macro" and rng.random() < 0.2:
+        if setting == "anywhere" and kind == "macro" and rng.random() < _LAUGHS:
             recipes = LAUGHS
         if stage.speaking[max(tick, 0) : max(tick, 0) + 40].mean() > 0.3:
             # On a talking face only what stands out from speech is an expression that anybody could mark.
@@ -228,7 +229,7 @@ def _express_throughout(stage: Stage, person: Person, rng: np.random.Generator) 
     smiles = rng.uniform(0.3, 1.0)
     tick = int(rng.integers(-200, 60))
     while tick < stage.n - 4:
-        length = int(np.exp(rng.uniform(*np.log(_RESTLESS_TICKS))))
+        length = int(np.exp(rng.uniform(*np.log(_SHOWN_TICKS))))
         rise, _, fall = draw_timing("macro", "anywhere", rng)
         rise, fall = min(rise, length // 3), min(fall, length // 2)
         recipes = SMILES if rng.random() < smiles else PROTOTYPES
@@ -237,15 +238,8 @@ def _express_throughout(stage: Stage, person: Person, rng: np.random.Generator) 
         offset, _ = _perform_one(stage, person, "macro", amplitude, tick, "anywhere", rng, recipes, timing=timing)
         lull = int(np.exp(rng.uniform(*np.log(_LULL_TICKS))))
         if lull > _ROOM and rng.random() < _SMALL_IN_LULL:
-            at, small, timing = (
-                offset + int(rng.integers(6, lull // 2)),
-                draw_amplitude("macro", "calm", rng),
-                _short(rng),
-            )
+            # Lips that press in passing, for half a second to two.
+            at, small = offset + int(rng.integers(6, lull // 2)), draw_amplitude("macro", "calm", rng)
+            timing = int(rng.integers(4, 14)), int(rng.integers(0, 25)), int(rng.integers(5, 20))
             offset, _ = _perform_one(stage, person, "macro", small, at, "anywhere", rng, CALM_MOUTHS, timing=timing)
         tick = offset + lull
-
-
-def _short(rng: np.random.Generator) -> tuple[int, int, int]:
-    """Ticks of rise, hold and fall of half a second to two, as lips that press in passing."""
-    return int(rng.integers(4, 14)), int(rng.integers(0, 25)), int(rng.integers(5, 20))
