@@ -36,7 +36,7 @@ def test_an_expression_may_keep_a_part_of_the_one_before(monkeypatch, person, sh
     stages = []
     monkeypatch.setattr(timeline, "Stage", lambda *args: stages.append(Stage(*args)) or stages[-1])
     found = []
-    for seed in range(30):
+    for seed in range(40):
         perform(person, 300, np.random.default_rng(seed), busy=0.7, speech=0.0)
         shown = sorted(zip(stages[-1].events, stages[-1].shapes, strict=True), key=lambda pair: pair[0].onset)
         found += [
