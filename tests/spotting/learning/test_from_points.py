@@ -354,11 +354,12 @@ def tuning(**changes):
 
 def test_tuning_starts_from_the_given_weights_and_keeps_their_decoding(videos, voting_weights, tmp_path):
     reports = []
-    tuned = train(videos, tuning(epochs=8), tmp_path / "tuned", init=voting_weights, progress=reports.append)
+    tuned = train(videos, tuning(epochs=20), tmp_path / "tuned", init=voting_weights, progress=reports.append)
     before, after = load_checkpoint(voting_weights, "context"), load_checkpoint(tuned, "context")
     assert after.config == before.config
     assert any(not torch.equal(after.state[name], before.state[name]) for name in before.state)
-    assert reports[-1].terms["rehearsal"] < reports[0].terms["rehearsal"]
+    losses = [report.terms["rehearsal"] for report in reports]
+    assert np.mean(losses[-4:]) < np.mean(losses[:4])
     assert Spotter.load(tuned, "cpu").curves(clip(0)[0]).reach is not None
     with pytest.raises(WeightsError, match="'gim'"):
         train(videos, tiny("journal"), tmp_path / "wrong", init=voting_weights)
