@@ -78,7 +78,8 @@ ROUNDS = (
     Round(6000, 3000, 1e-3, 9443, (939, 1), laboratory_share=1.0, averaged=True),
 )
 # How far lengths are from the truth, and the confidence from which either type is reported: as
-# `benchmarks/confidence.py` finds them on simulated clips and rendered portraits, in a laboratory and elsewhere.
+# `benchmarks/confidence.py` finds them on simulated clips and rendered portraits; in a laboratory higher, for as many
+# false alarms where nobody shows anything as there were with the networks before.
 TYPE_SPREAD = 1.43
 MIN_CONFIDENCE, LABORATORY_MIN_CONFIDENCE = (0.46, 0.62), (0.54, 0.50)
 VOTING = {"min_confidence": MIN_CONFIDENCE, "agree": 0.6, "overlap": 0.3, "type_spread": TYPE_SPREAD}
