@@ -9,7 +9,7 @@ from facespot.spotting.simulation.films import another_look, close_up, film_clip
 from facespot.spotting.simulation.still import load_still
 
 TICKS = 75
-SEED = (1, 3)  # of a clip of a laboratory that begins with an expression
+SEED = (1, 33)  # of a clip of a laboratory with one large expression
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_a_film_shows_what_its_truth_says_and_is_the_same_again(astronaut, short
     (event,) = events
     energy = np.abs(snippets[:, -1]).mean(axis=(1, 2))
     # From a middle of the face in motion a snippet reaches eight ticks on.
-    assert energy[: event.offset + 1].max() > 2 * np.median(energy[event.offset + 9 :])
+    assert energy[: event.offset + 1].max() > 3 * np.median(energy[event.offset + 9 :])
     again = film_clip([astronaut], SEED)
     assert again[1][3] == events
     # x264 now and then makes another file of the same pictures.

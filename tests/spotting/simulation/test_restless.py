@@ -1,5 +1,7 @@
 """Simulated people whose face is at rest for the lesser part, and those whose face is set for speech."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from facespot.spotting.simulation import talking, timeline
@@ -21,7 +23,7 @@ def test_restless_people_show_something_most_of_the_time_and_rest_between():
     assert 0.5 < shown.mean() < 0.9
     lengths = [e.offset - e.onset + 1 for p in performances for e in p.events]
     assert np.median(lengths) > 60
-    assert all(b.onset > a.offset for p in performances for a, b in zip(p.events, p.events[1:], strict=False))
+    assert all(later.onset > one.offset for p in performances for one, later in pairwise(p.events))
 
 
 def test_nobody_is_restless_who_shows_nothing_or_is_in_a_laboratory(monkeypatch):
