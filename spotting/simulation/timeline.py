@@ -28,7 +28,7 @@ from .expressions import (
 from .stage import Performance, Stage, smooth_steps
 from .talking import laugh, speak
 
-LABORATORY_MICRO_TICKS = 8  # a quarter second: annotated ones are seldom shorter
+LABORATORY_MICRO_TICKS = 8  # a quarter second: one annotated in ten is shorter
 _SWALLOWS, _LOOKS_DOWN = 3.0, 4.0  # a minute
 # Of expressions that follow another one without a rest, those that keep a part of it: brows that were raised stay up
 # in the smile, a mouth that was open laughs.
