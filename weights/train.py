@@ -67,7 +67,7 @@ class Round:
 
 
 ROUNDS = (
-    Round(9000, 9000, SupervisedRecipe().rate, 0, (0, 1)),
+    Round(10000, 8000, SupervisedRecipe().rate, 0, (0, 1)),
     Round(4000, 2500, 6e-4, 1000, (0, 1)),
     Round(5000, 3000, 6e-4, 7002, (7300, 1), quiet_share=0.2, averaged=True),
     Round(12000, 3000, 5e-4, 7004, (8199, 1)),

@@ -1,4 +1,4 @@
-"""How a face mesh sees a performance: a part of every movement, and errors that are faces, too."""
+"""How a face mesh sees a performance: a part of every movement, and errors."""
 
 import numpy as np
 from scipy.signal import lfilter
@@ -11,6 +11,11 @@ from .response import draw_errors, draw_response, error_shapes
 _LIDS_MISSED = 0.35
 # Share of clips in which the mesh answers as on photographs, and the least part of its answer that does so then.
 _ANSWERED, _LEAST_ANSWERED = 0.75, 0.3
+# Share of clips in which errors are of single points and of groups of them, not of whole faces. As measured they are
+# faces; but networks that have seen nothing else believe too much of a stranger's mesh.
+_BY_POINTS = 0.5
+# What each point by itself and its group have in such errors, how much more there is of them in depth, and in all.
+_ALONE, _TOGETHER, _IN_DEPTH, _LOUDER = 0.6, 0.8, 2.0, 1.7
 # Of yaw, pitch and roll of the mesh (radians) and its size (share), from one picture to the next.
 _POSE_NOISE = np.array([0.0025, 0.003, 0.001, 0.0012])
 _LID_ROWS = np.array([KEPT_INDEX[point] for pairs in EYE_LIDS.values() for pair in pairs for point in pair])
@@ -46,6 +51,15 @@ def mesh_answer(move: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (1 - share) * pointwise + share * draw_response(whole)(move)
 
 
+def point_shapes(rng: np.random.Generator) -> np.ndarray:
+    """(m, K, 3) errors of single points, and of six groups of them by chance; together of unit size in the picture
+    plane, as those of `error_shapes` are."""
+    k = len(KEPT_INDEX)
+    group = np.eye(6)[:, rng.integers(0, 6, size=k)]
+    each = np.concatenate([_ALONE * np.eye(k), _TOGETHER * group])
+    return np.concatenate([each[:, :, None] * axis for axis in np.diag([1, 1, _IN_DEPTH])])
+
+
 def mesh_landmarks(
     true: np.ndarray,
     rest: np.ndarray,
@@ -61,9 +75,12 @@ def mesh_landmarks(
     angles, shift, log_scale = head
     n, k, _ = true.shape
     move = true - rest
+    (kind,) = rng.spawn(1)
+    by_points = kind.random() < _BY_POINTS
+    shapes = point_shapes(kind) if by_points else error_shapes()
     seen = rest + mesh_answer(move, rng)
     # Motion of one part drags its neighbours along (a wide open mouth lowers the cheeks and even the eyes).
-    drag = 0.045 * rng.random() * draw_errors(rng)
+    drag = 0.045 * rng.random() * draw_errors(rng, shapes)
     opening = np.linalg.norm(move[:, [KEPT_INDEX[17]], :2], axis=2)[:, :, None]
     seen = seen + drag * opening
     # Mouth and brows talk across: a raised brow shows as a tenth of its height at the lips, the chin and the irises.
@@ -73,7 +90,7 @@ def mesh_landmarks(
     seen = seen + np.tensordot(parts, cross, axes=1)
     # So do closing lids: the mesh reads a blink partly as a movement of brows and mouth.
     closing = np.maximum(move[:, _UPPER_LID_ROWS, 1].mean(axis=1) / 0.085, 0)
-    pull = rng.normal(0, 0.015 * rng.random(), size=(6, 3))[zones] + 0.006 * draw_errors(rng)
+    pull = rng.normal(0, 0.015 * rng.random(), size=(6, 3))[zones] + 0.006 * draw_errors(rng, shapes)
     seen = seen + closing[:, None, None] * pull * [0.6, 1, 1]
     turn = angles - np.median(angles, axis=0)
     place = shift - np.median(shift, axis=0)
@@ -81,14 +98,13 @@ def mesh_landmarks(
         [turn, turn**2 * np.sign(turn), turn[:, :1] * turn[:, 1:2], 0.7 * place, 2.0 * log_scale[:, None]], axis=1
     )
     size = rng.uniform(0.15, 1.2)
-    leak = 0.07 * size * draw_errors(rng, basis.shape[1])
+    leak = 0.07 * size * draw_errors(rng, shapes, basis.shape[1])
     # Depth errors turn into sideways errors as the head turns: proportional to height above the rigid plane.
     depth = rng.normal(0, 0.12 * size) * rest[:, :, 2:3]
     seen = seen + np.tensordot(basis, leak, axes=1)
     seen[:, :, 2:3] += depth
     # The mesh crops by its own last answer, so its errors flip between two states from frame to frame, and wander.
-    level = rng.lognormal(-0.45, 0.6)
-    shapes = error_shapes()
+    level = rng.lognormal(-0.45, 0.6) * (_LOUDER if by_points else 1.0)
     flip = 0.0025 * rng.random() * rng.normal(size=len(shapes)) * ((-1.0) ** np.arange(n))[:, None]
     wandering = (
         0.0018 * rng.normal(size=(n, len(shapes)))

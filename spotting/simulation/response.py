@@ -58,16 +58,15 @@ def measured() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     return tuple((arrays[f"{n}.read"].astype(float), arrays[f"{n}.shown"].astype(float)) for n in names)
 
 
-def draw_errors(rng: np.random.Generator, *size: int) -> np.ndarray:
-    """(*size, K, 3) random errors of a mesh, each a face that it might have said instead; of unit size in the picture
-    plane (root of the mean square)."""
-    shapes = error_shapes()
+def draw_errors(rng: np.random.Generator, shapes: np.ndarray, *size: int) -> np.ndarray:
+    """(*size, K, 3) random errors of a mesh, which are sums of shapes (m, K, 3)."""
     return np.tensordot(rng.normal(size=(*size, len(shapes))), shapes, axes=1)
 
 
 @cache
 def error_shapes() -> np.ndarray:
-    """(m, K, 3) shapes in which a mesh is wrong, one beside the other by chance."""
+    """(m, K, 3) shapes in which a mesh is wrong, each a face that it might have said instead, one beside the other by
+    chance; together of unit size in the picture plane (root of the mean square)."""
     from safetensors.numpy import load
 
     return load(files(__package__).joinpath("mesh_errors.safetensors").read_bytes())["shapes"].astype(float)

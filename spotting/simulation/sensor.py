@@ -29,6 +29,8 @@ _ALL_READ_FPS = 28.0
 _HIDDEN, _REPEATED = 0.06, 0.15
 # Spread between regions of the share of the head's motion that is taken for theirs, in the best clip and in the worst.
 _LEAKS = (0.015, 0.2)
+# Share of clips in which patches do not go with the head: what is seen of all motion, the head's too, is a part.
+_LEFT_BEHIND = 0.5
 # How much of a head's motion is left where truth must not depend on it, in a laboratory, and as people film themselves.
 _CALM_STILL, _CALM_LABORATORY, _LIVELY = 0.05, 0.25, 1.3
 
@@ -324,7 +326,8 @@ def _flow(
     moving = np.linalg.norm(steps, axis=-1, keepdims=True)
     steps = steps + rng.normal(size=steps.shape) * grow * (0.25 * level + 0.02 * np.minimum(moving, 0.3) / 4)
     # With the head a patch is followed by and large; what it does besides is seen less well.
-    going = carried[target] - carried[reference][:, None]
+    (lost,) = rng.spawn(1)
+    going = (carried[target] - carried[reference][:, None]) * (lost.random() >= _LEFT_BEHIND)
     steps[:, :, :10] -= going
     # Skin without texture moves less in the picture than in truth, and at the corners of the mouth more than skin is
     # in the window.
@@ -342,7 +345,6 @@ def _flow(
     mouth = steps[:, :, 6:10]
     size = np.linalg.norm(mouth, axis=-1, keepdims=True)
     steps[:, :, 6:10] = mouth * (limit * np.tanh(size / limit) / np.maximum(size, 1e-9))
-    (lost,) = rng.spawn(1)
     steps[:, :, :10] += going * (1 + _leak(lost))
     still = target == reference[:, None]
     steps[still] = 0

@@ -83,7 +83,7 @@ def test_in_such_clips_a_movement_of_the_mouth_shows_elsewhere_too(monkeypatch, 
 
 def test_errors_of_a_mesh_are_faces_too():
     """Parts that lie side by side are wrong together, as on film; by themselves they would be so by chance."""
-    errors = draw_errors(np.random.default_rng(1), 4000)
+    errors = draw_errors(np.random.default_rng(1), error_shapes(), 4000)
     assert errors.shape == (4000, *error_shapes().shape[1:])
     assert np.sqrt((errors[:, :, :2] ** 2).mean()) == pytest.approx(1.0, abs=0.05)
     outer, mid = (roi_means(errors)[:, roi] for roi in (0, 1))
