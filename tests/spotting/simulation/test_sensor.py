@@ -52,7 +52,7 @@ def test_patches_that_are_left_behind_show_the_head_s_motion(monkeypatch, person
     assert seen[1.0] > 1.5 * seen[0.0]
 
 
-@pytest.mark.parametrize("share, together", [(0.0, True), (1.0, False)])
+@pytest.mark.parametrize(("share", "together"), [(0.0, True), (1.0, False)])
 def test_a_mesh_errs_in_faces_or_point_by_point(monkeypatch, person, share, together):
     """Two parts of a brow, side by side on a face at rest: wrong together, or by themselves in some clips."""
     monkeypatch.setattr(mesh, "_BY_POINTS", share)
