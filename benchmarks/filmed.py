@@ -26,7 +26,7 @@ from facespot.processes import process_pool, usable_cores
 from facespot.spotting.intervals import Interval
 from facespot.spotting.judging.metrics import Evaluation, VideoIntervals, count, judge
 from facespot.spotting.simulation.camera import SceneOptions
-from facespot.spotting.simulation.corpus import QUIET_SHARE, draw_performance, draw_quiet_performance
+from facespot.spotting.simulation.corpus import draw_performance, draw_quiet_performance
 from facespot.spotting.simulation.films import close_up, draw_close_scene
 from facespot.spotting.simulation.recording import film
 from facespot.spotting.simulation.stage import Performance
@@ -65,9 +65,8 @@ def draw_clip(number: int, kind: int) -> tuple[Performance, SceneOptions, np.ran
         _, performance = draw_quiet_performance(QUIET_TICKS, rng)
         return performance, draw_benchmark_scene(rng, False, bool(rng.random() < LIVELY)), rng
     rng = np.random.default_rng((SEED, number, kind))
-    shares = (1.0, 0.0) if kind == 0 else (0.0, QUIET_SHARE)
     while True:
-        _, performance, laboratory, calm = draw_performance(TICKS, rng, *shares)
+        _, performance, laboratory, calm = draw_performance(TICKS, rng, laboratory_share=float(kind == 0))
         if performance.events or not laboratory:
             break
     lively = not laboratory and not calm and bool(rng.random() < LIVELY)

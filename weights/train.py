@@ -1,15 +1,14 @@
 """Makes weights of the kind that is shipped, from a seed: `python -m facespot.weights.train`, or `make weights`.
 
 Nothing is downloaded and no recording of a person is used: corpora of simulated clips (`spotting.simulation`), some
-`ContextSpotter` networks that differ in their seed, and several rounds of learning, each on fresh clips (`ROUNDS`).
-What the networks become by a last round on clips of no laboratory is written, and beside it what they become by one
-on those of a laboratory alone, for recordings of such (`spotting.settings`). The former learns from clips without
+`ContextSpotter` networks that differ in their seed, and rounds of learning, each on fresh clips (`ROUNDS`): one from
+nothing, and from there one on clips of no laboratory, whose networks are written, and one on those of a laboratory
+alone, which is written beside it for recordings of such (`spotting.settings`). The second learns from clips without
 expressions in which the networks see one until then, too. In all rounds tracks slip now and then.
 Last it is learnt what votes are worth (`train_confidence`). With --first later rounds alone are run, from the last
-networks of the file of --start: that is how the shipped weights were made from those before them, whose rounds saw
-older simulators, and they are better than what comes out of one run with today's. A run that is interrupted simulates
-its clips again and goes on from the files that it keeps beside the output. The model card, README.md in this folder,
-has the figures.
+networks of the file of --start. The shipped weights come from many more rounds, most of which saw older simulators;
+the model card, README.md in this folder, has their figures and what comes out of this. A run that is interrupted
+simulates its clips again and goes on from the files that it keeps beside the output.
 """
 
 import time
@@ -29,7 +28,7 @@ from ..processes import process_pool, usable_cores
 from ..spotting.learning.from_simulation import SupervisedRecipe, train_supervised
 from ..spotting.learning.hard_negatives import mine_quiet_clips
 from ..spotting.settings import Setting
-from ..spotting.simulation.corpus import LABORATORY_SHARE, QUIET_SHARE, ClipBatch, joined, simulate_corpus
+from ..spotting.simulation.corpus import LABORATORY_SHARE, ClipBatch, joined, simulate_corpus
 from ..spotting.simulation.films import read_films
 from ..spotting.voting import VotingSettings
 from .train_confidence import CLIPS, write_confidence
@@ -43,7 +42,7 @@ class Round:
     """Clips and optimiser steps of one round, and its learning rate.
 
     seed: of its clips, counted from that of the run. members: likewise the seed of the first network, and what each
-    further one adds. quiet_share, laboratory_share: see `simulate_corpus`. averaged: the networks are afterwards the
+    further one adds. laboratory_share: see `simulate_corpus`. averaged: the networks are afterwards the
     mean of what they were and what they became, weight by weight, which finds better minima than either end (Wortsman
     et al. 2022, "model soups"). quiet: of so many more clips without expressions, those in which the networks see one
     as they begin the round are learnt from too.
@@ -54,7 +53,6 @@ class Round:
     rate: float
     seed: int
     members: tuple[int, int]
-    quiet_share: float = QUIET_SHARE
     laboratory_share: float = LABORATORY_SHARE
     averaged: bool = False
     quiet: int = 0
@@ -68,12 +66,6 @@ class Round:
 
 ROUNDS = (
     Round(10000, 8000, SupervisedRecipe().rate, 0, (0, 1)),
-    Round(4000, 2500, 6e-4, 1000, (0, 1)),
-    Round(5000, 3000, 6e-4, 7002, (7300, 1), quiet_share=0.2, averaged=True),
-    Round(12000, 3000, 5e-4, 7004, (8199, 1)),
-    Round(6000, 3500, 4e-4, 7006, (8300, 1), averaged=True),
-    Round(8000, 4000, 6e-4, 7009, (8400, 1), averaged=True),
-    Round(8000, 4500, 6e-4, 9330, (8499, 1), averaged=True),
     Round(6000, 3000, 6e-4, 9560, (9600, 1), laboratory_share=0.0, averaged=True, quiet=3600),
     Round(6000, 3000, 1e-3, 9443, (939, 1), laboratory_share=1.0, averaged=True),
 )
@@ -143,7 +135,7 @@ def _simulate(
     share: float, seed: int, this: Round, config: ContextConfig, begun: Sequence[State | None]
 ) -> dict[int, ClipBatch]:
     started, clips = time.monotonic(), max(round(share * this.clips), 1)
-    corpus = simulate_corpus(clips, seed, usable_cores(), this.laboratory_share, this.quiet_share)
+    corpus = simulate_corpus(clips, seed, usable_cores(), this.laboratory_share)
     click.echo(f"simulated {sum(map(len, corpus.values()))} clips in {time.monotonic() - started:.0f} s", err=True)
     if this.quiet:
         started, quiet = time.monotonic(), max(round(share * this.quiet), 1)
@@ -173,12 +165,8 @@ def _films(folder: Path | None, laboratory: bool | None = None) -> dict[int, Cli
 
 @click.command(help=__doc__)
 @click.option("--seed", default=1, show_default=True, help="of the run; rounds and networks count theirs from it")
-@click.option(
-    "--first", type=click.IntRange(1, len(ROUNDS)), default=1, show_default=True, help="first round to run; see --start"
-)
-@click.option(
-    "--last", type=click.IntRange(1, len(ROUNDS)), default=len(ROUNDS), show_default=True, help="last round to run"
-)
+@click.option("--first", type=click.IntRange(1), default=1, show_default=True, help="first round to run; see --start")
+@click.option("--last", type=click.IntRange(1), help="last round to run  [default: the last there is]")
 @click.option(
     "--share",
     type=click.FloatRange(0, 1, min_open=True),
@@ -210,7 +198,7 @@ def _films(folder: Path | None, laboratory: bool | None = None) -> dict[int, Cli
 def main(
     seed: int,
     first: int,
-    last: int,
+    last: int | None,
     share: float,
     members: int,
     start: Path | None,
@@ -220,8 +208,9 @@ def main(
 ) -> None:
     if (start is None) != (first == 1):
         raise click.UsageError("--first and --start go together: the first round begins with nothing, others do not")
-    if last < first:
-        raise click.UsageError(f"round {last} comes before round {first}")
+    last = len(ROUNDS) if last is None else last
+    if not first <= last <= len(ROUNDS):
+        raise click.UsageError(f"there are rounds 1 to {len(ROUNDS)}, --first comes before --last")
     place = resolve_device(device).type
     every_film = _films(folder)
     output.parent.mkdir(parents=True, exist_ok=True)

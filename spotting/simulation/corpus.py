@@ -24,7 +24,7 @@ LABORATORY_SHARE = 0.3
 CALM_SHARE = 0.2
 _CALM_FILMED_WELL = 0.6
 # And those in which nothing is an expression, beside what is empty by chance: most of them people who talk.
-QUIET_SHARE = 0.18
+_QUIET_SHARE = 0.18
 _QUIET_SPEECH = 0.6
 _QUIET_FILMED_WELL = 0.15
 
@@ -57,34 +57,31 @@ def clip_counts(clips: int) -> dict[int, int]:
 
 
 def draw_performance(
-    ticks: int, rng: np.random.Generator, laboratory_share: float, quiet_share: float
+    ticks: int, rng: np.random.Generator, laboratory_share: float
 ) -> tuple[Person, Performance, bool, bool]:
     """Somebody, what happens in their clip, whether it is of a laboratory, and whether of a calm face elsewhere."""
     person = draw_person(rng)
     laboratory = bool(rng.random() < laboratory_share)
     kind = 1.0 if laboratory else rng.random()
-    calm, quiet = kind < CALM_SHARE, CALM_SHARE <= kind < CALM_SHARE + quiet_share
+    calm, quiet = kind < CALM_SHARE, CALM_SHARE <= kind < CALM_SHARE + _QUIET_SHARE
     silence = {"busy": 0.0, "speech": _QUIET_SPEECH} if quiet else {}
     return person, perform(person, ticks, rng, laboratory=laboratory, calm=calm, **silence), laboratory, calm
 
 
 def film_clip(
-    ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE, quiet_share: float = QUIET_SHARE
+    ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE
 ) -> tuple[Performance, Observation]:
-    """What happens in one clip of T ticks, and what the pipeline would have cached of it. quiet_share: of the clips
-    outside of the laboratory, those in which nothing is an expression."""
+    """What happens in one clip of T ticks, and what the pipeline would have cached of it."""
     rng = np.random.default_rng(seed)
-    person, performance, laboratory, calm = draw_performance(ticks, rng, laboratory_share, quiet_share)
+    person, performance, laboratory, calm = draw_performance(ticks, rng, laboratory_share)
     filmed_well = laboratory or (calm and bool(rng.random() < _CALM_FILMED_WELL))
     return performance, observe(person, performance, rng, laboratory=filmed_well)
 
 
-def simulate_clip(
-    ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE, quiet_share: float = QUIET_SHARE
-) -> Clip:
+def simulate_clip(ticks: int, seed: tuple[int, ...], laboratory_share: float = LABORATORY_SHARE) -> Clip:
     """One clip of T ticks: snippets (T, 17, 10, 2) and geometry (T, G) float32, intensity (T,), events, speaking (T,)
     bool."""
-    performance, seen = film_clip(ticks, seed, laboratory_share, quiet_share)
+    performance, seen = film_clip(ticks, seed, laboratory_share)
     return clip_of(performance, seen)
 
 
@@ -134,8 +131,8 @@ def joined(batches: Sequence[ClipBatch]) -> ClipBatch:
     )
 
 
-def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: float, quiet_share: float) -> ClipBatch:
-    return batch_of(ticks, [simulate_clip(ticks, seed, laboratory_share, quiet_share) for seed in seeds])
+def _simulate_many(ticks: int, seeds: list[tuple[int, ...]], laboratory_share: float) -> ClipBatch:
+    return batch_of(ticks, [simulate_clip(ticks, seed, laboratory_share) for seed in seeds])
 
 
 def _chunks(counts: Mapping[int, int], seed: int, size: int) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
@@ -145,19 +142,14 @@ def _chunks(counts: Mapping[int, int], seed: int, size: int) -> Iterator[tuple[i
 
 
 def simulate_corpus(
-    clips: int,
-    seed: int,
-    workers: int = 1,
-    laboratory_share: float = LABORATORY_SHARE,
-    quiet_share: float = QUIET_SHARE,
+    clips: int, seed: int, workers: int = 1, laboratory_share: float = LABORATORY_SHARE
 ) -> dict[int, ClipBatch]:
-    """About `clips` clips in the lengths of CLIP_TICKS, by length; laboratory_share of them from the laboratory,
-    quiet_share of the others without expressions.
+    """About `clips` clips in the lengths of CLIP_TICKS, by length; laboratory_share of them from the laboratory.
 
     The same seed gives the same clips whatever the number of workers (processes).
     """
     counts = clip_counts(clips)
-    jobs = [(*chunk, laboratory_share, quiet_share) for chunk in _chunks(counts, seed, 25)]
+    jobs = [(*chunk, laboratory_share) for chunk in _chunks(counts, seed, 25)]
     if workers == 1:
         parts = [_simulate_many(*job) for job in jobs]
     else:

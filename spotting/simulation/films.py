@@ -18,7 +18,7 @@ from ...extract.motion.geometry import geometry_channels
 from ...extract.pipeline import extract_features
 from ...files import replacing
 from .camera import SceneOptions
-from .corpus import QUIET_SHARE, Clip, ClipBatch, batch_of, draw_performance
+from .corpus import Clip, ClipBatch, batch_of, draw_performance
 from .recording import draw_scene, film
 from .stage import Event
 from .still import Still, load_still
@@ -72,7 +72,7 @@ def film_clip(stills: Sequence[Still], seed: tuple[int, ...]) -> tuple[bool, Cli
     rng = np.random.default_rng(seed)
     ticks = int(rng.choice(list(FILM_TICKS), p=list(FILM_TICKS.values())))
     while True:
-        _, performance, laboratory, calm = draw_performance(ticks, rng, LABORATORY_SHARE, QUIET_SHARE)
+        _, performance, laboratory, calm = draw_performance(ticks, rng, LABORATORY_SHARE)
         if performance.events or rng.random() < _EMPTY_KEPT[laboratory]:
             break
     lively = not (laboratory or calm) and bool(rng.random() < _LIVELY)
