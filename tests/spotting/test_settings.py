@@ -12,7 +12,7 @@ from simulated import laboratory_clip, swaying
 
 @pytest.fixture(scope="module")
 def features():
-    return laboratory_clip(1)[0]
+    return laboratory_clip(7)[0]
 
 
 def test_a_recording_is_of_a_laboratory_where_the_head_keeps_still(features):
