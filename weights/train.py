@@ -210,7 +210,7 @@ def main(
         raise click.UsageError("--first and --start go together: the first round begins with nothing, others do not")
     last = len(ROUNDS) if last is None else last
     if not first <= last <= len(ROUNDS):
-        raise click.UsageError(f"there are rounds 1 to {len(ROUNDS)}, --first comes before --last")
+        raise click.UsageError(f"there are rounds 1 to {len(ROUNDS)}, --first is not after --last")
     place = resolve_device(device).type
     every_film = _films(folder)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ def mesh_answer(move: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (1 - share) * pointwise + share * draw_response(whole)(move)
 
 
-def point_shapes(rng: np.random.Generator) -> np.ndarray:
+def _point_shapes(rng: np.random.Generator) -> np.ndarray:
     """(m, K, 3) errors of single points, and of six groups of them by chance; together of unit size in the picture
     plane, as those of `error_shapes` are."""
     k = len(KEPT_INDEX)
@@ -77,7 +77,7 @@ def mesh_landmarks(
     move = true - rest
     (kind,) = rng.spawn(1)
     by_points = kind.random() < _BY_POINTS
-    shapes = point_shapes(kind) if by_points else error_shapes()
+    shapes = _point_shapes(kind) if by_points else error_shapes()
     seen = rest + mesh_answer(move, rng)
     # Motion of one part drags its neighbours along (a wide open mouth lowers the cheeks and even the eyes).
     drag = 0.045 * rng.random() * draw_errors(rng, shapes)
